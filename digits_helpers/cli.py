@@ -1,0 +1,146 @@
+"""The command `digits`. Commands import what they need, so that `digits --help` answers at once."""
+
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+import digits_helpers
+from digits_helpers.errors import DigitsError
+from digits_helpers.parameters import PARAMETERS, check_value
+
+BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+
+
+class Commands(click.Group):
+    """Commands whose errors for the reader end as one sentence on standard error, without a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(context)
+        except DigitsError as error:
+            _stop(str(error), exit_status(error))
+        except OSError as error:
+            name = f" ({error.filename})" if error.filename else ""
+            _stop(f"A file cannot be read or written{name}: {error.strerror or error}.", FAILED)
+
+
+def exit_status(error: DigitsError) -> int:
+    """Return 2 when the input was at fault, 130 after an interruption, and 1 when a run failed."""
+    from digits_helpers.data import DatasetError
+    from digits_helpers.parameters import ParameterError
+    from digits_helpers.report import OutputError
+    from digits_helpers.series import Interrupted, SelectionError
+
+    if isinstance(error, Interrupted):
+        return INTERRUPTED
+    return BAD_INPUT if isinstance(error, (DatasetError, ParameterError, OutputError, SelectionError)) else FAILED
+
+
+def _stop(sentence: str, status: int) -> NoReturn:
+    click.echo(f"Error: {sentence}", err=True)
+    sys.exit(status)
+
+
+def _value(context: click.Context, option: click.Parameter, text: str) -> str | int:
+    """Read a lesson's parameter: a whole number where the text is one, else the text, which the check then names."""
+    name = str(option.name)
+    is_number = isinstance(PARAMETERS[name].default, int)
+    try:
+        return check_value(name, int(text) if is_number else text)
+    except ValueError:
+        return check_value(name, text)
+
+
+def _parameter(name: str) -> Any:
+    """Make the option for one of the lessons' parameters; its default and help come from their table."""
+    parameter = PARAMETERS[name]
+    return click.option(
+        f"--{name.replace('_', '-')}",
+        default=str(parameter.default),
+        show_default=True,
+        callback=_value,
+        metavar="|".join(parameter.choices) or "N",
+        help=parameter.meaning.capitalize() + ".",
+    )
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(digits_helpers.__version__, prog_name="digits")
+def main() -> None:
+    """Run, report and look after the digits series."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a console that lacks a character shows "?", and no traceback
+    warnings.showwarning = _show_warning
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Show a warning as one line, without the place in the code that gave it."""
+    click.echo(f"Warning: {message}", err=True)
+
+
+@main.command()
+@_parameter("dataset")
+@_parameter("epochs")
+@_parameter("batch_size")
+@_parameter("seed")
+@click.option("--lessons", default="01-05", show_default=True, help="Which lessons: 02, 01-05 or 01,03.")
+@click.option("--output", default="report", show_default=True, metavar="DIR", help="Folder of the report.")
+def report(lessons: str, output: str, **parameters: Any) -> None:
+    """Run the lessons in order and make a report of them."""
+    from digits_helpers.report import headline_text, run_report
+    from digits_helpers.series import select_lessons
+
+    made = run_report(select_lessons(lessons), Path(output), say=click.echo, **parameters)
+    if made.headline:
+        click.echo(headline_text(made.headline))
+    click.echo(f"Report: {made.index}")
+    if made.failure:
+        if made.kept_notebook:
+            click.echo(f"Partly executed notebook: {made.kept_notebook}")
+        _stop(made.failure, FAILED)
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def lab(options: tuple[str, ...]) -> None:
+    """Open JupyterLab at lesson 01; OPTIONS are passed on to it."""
+    from digits_helpers.series import LESSONS, NOTEBOOKS, PROJECT, absolute_folders, notebook_path
+
+    first = notebook_path(LESSONS[0], NOTEBOOKS).relative_to(PROJECT)
+    command = [sys.executable, "-m", "jupyterlab", str(first), *options]
+    environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", **absolute_folders()}
+    try:
+        sys.exit(subprocess.call(command, cwd=PROJECT, env=environment))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+@main.command()
+@click.option("--check", is_flag=True, help="Change nothing; exit 1 where something would change.")
+def navigation(check: bool) -> None:
+    """Write the links between the lessons and README's lesson table from the list of lessons."""
+    from digits_helpers.navigation import update_navigation
+
+    changed = update_navigation(check=check)
+    for path in changed:
+        click.echo(f"{path.name}: {'not in line with the list of lessons' if check else 'written'}")
+    if check and changed:
+        _stop("Run `digits navigation` and commit what it writes.", FAILED)
+
+
+@main.command()
+@click.option("--lessons", default="01-05", show_default=True, help="Which lessons: 02, 01-05 or 01,03.")
+def refresh(lessons: str) -> None:
+    """Rewrite all stored outputs and the shipped network from a real run on MNIST."""
+    from digits_helpers.refresh import refresh as refresh_outputs
+    from digits_helpers.series import select_lessons
+
+    changed = refresh_outputs(select_lessons(lessons), say=click.echo)
+    click.echo("Changed: " + (", ".join(changed) or "nothing"))
