@@ -549,11 +549,11 @@ def _number_finding(old: Number, new: Number, quantity: Quantity | None, allowed
     name = quantity.name if quantity else None
     difference = new.value - old.value
     sign = ", sign changed" if old.sign != new.sign else ""
-    limit = f"{allowed:g}" if allowed else "0, has to be equal"
+    limit = f"{float(allowed):g}" if allowed else "0, has to be equal"
     percent = " %" if old.percent else ""
     message = (
         f"{name or 'number without a quantity'}: stored {old.raw}{percent}, new {new.raw}{percent}, "
-        f"difference {difference:+g}{sign}, tolerance {limit} ({comparison_class})"
+        f"difference {float(difference):+g}{sign}, tolerance {limit} ({comparison_class})"
     )
     return NumberFinding("", message, name, old.raw, new.raw, difference, allowed, comparison_class)
 
@@ -891,7 +891,7 @@ def read_notebook(path: Path | str) -> Any:
         return nbformat.read(path, as_version=4)
     except FileNotFoundError:
         raise VerifyError(f"No notebook at {path}; give the path of an executed .ipynb file.") from None
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError, AttributeError, KeyError):
+    except Exception:  # nbformat meets other files with errors of every kind, TypeError included
         raise VerifyError(f"{path} is not a notebook; give the path of an executed .ipynb file.") from None
 
 
