@@ -1,6 +1,7 @@
 """The command `digits`. Commands import what they need, so that `digits --help` answers at once."""
 
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -78,6 +79,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a console that lacks a character shows "?", and no traceback
     warnings.showwarning = _show_warning
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the kernel is ended, the report tells
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -95,9 +97,9 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 def report(lessons: str, output: str, **parameters: Any) -> None:
     """Run the lessons in order and make a report of them."""
     from digits_helpers.report import headline_text, run_report
-    from digits_helpers.series import select_lessons
+    from digits_helpers.series import NOTEBOOKS, select_lessons
 
-    made = run_report(select_lessons(lessons), Path(output), say=click.echo, **parameters)
+    made = run_report(select_lessons(lessons), Path(output), NOTEBOOKS, say=click.echo, **parameters)
     if made.headline:
         click.echo(headline_text(made.headline))
     click.echo(f"Report: {made.index}")

@@ -36,7 +36,7 @@ MARKER_TEXT = "`digits report` made this folder and replaces its content when it
 REPORT_FILES = re.compile(
     r"\.digits-report|(index|\d\d_\w+)\.html|results\.json|artifacts|notebooks|notebooks/\d\d_\w+\.ipynb"
     r"|\.(index|\d\d_\w+)\.html-\w+|\.results\.json-\w+|\.\.digits-report-\w+"
-    r"|notebooks/\.\d\d_\w+\.ipynb\.part|notebooks/\.\.\d\d_\w+\.ipynb\.part-\w+|(notebooks/)?(\.ipynb_checkpoints|\.DS_Store)"
+    r"|notebooks/\.*part-\d\d_\w+\.ipynb(-\w+)?|(notebooks/)?(\.ipynb_checkpoints|\.DS_Store)"
 )
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -301,7 +302,7 @@ def run_lesson(
     notebook = read_notebook(source)
     given = {name: value for name, value in parameters.items() if name in declared_parameters(notebook)}
     position = _Position(notebook, bool(given), on_cell)
-    part = destination.with_name(f".{destination.name}.part")
+    part = destination.with_name(f".part-{destination.name}")
     started = time.monotonic()
     try:
         _run_papermill(source, part, given, position)
@@ -327,31 +328,29 @@ def _run_papermill(source: Path, destination: Path, parameters: dict[str, Any], 
     from jupyter_client import AsyncKernelManager
     from nbclient.exceptions import DeadKernelError
 
-    class KernelManager(AsyncKernelManager):
-        """Remembers that nbclient was told to end the kernel: it does so on Ctrl-C and SIGTERM."""
+    class QuietKernel(AsyncKernelManager):
+        """What the kernel's process says besides the notebook would tear the progress line."""
 
-        ended_by_us = False
+        async def start_kernel(self, **options: Any) -> None:
+            await super().start_kernel(**options, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-        async def shutdown_kernel(self, *args: Any, **more: Any) -> None:
-            KernelManager.ended_by_us = True
-            await super().shutdown_kernel(*args, **more)
-
-    logging.getLogger("papermill").addHandler(logging.NullHandler())  # what it says is said below, once
+    for name in ("papermill", "asyncio"):
+        logging.getLogger(name).addHandler(logging.NullHandler())  # what they log is said below, once
     try:
         papermill.execute_notebook(
             source, destination, parameters, kernel_name="python3", progress_bar=False, cwd=destination.parent,
-            kernel_manager_class=KernelManager, on_cell_start=position.enter, record_timing=False,
+            kernel_manager_class=QuietKernel, on_cell_start=position.enter, record_timing=False,
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
         first_line = (error.evalue.strip().splitlines() or [""])[0]
         raise _Stopped(f"{error.ename}: {first_line}".removesuffix(": ")) from error
-    except (Exception, KeyboardInterrupt) as error:
-        if KernelManager.ended_by_us or isinstance(error, KeyboardInterrupt):
-            raise _Stopped("the run was interrupted.", interrupted=True) from error
-        if isinstance(error, DeadKernelError):
-            raise _Stopped(
-                "the kernel died; it was ended from outside or ran out of memory, so close other programs and run again."
-            ) from error
+    except KeyboardInterrupt as error:
+        raise _Stopped("the run was interrupted.", interrupted=True) from error
+    except DeadKernelError as error:
+        raise _Stopped(
+            "the kernel died; it was ended from outside or ran out of memory, so close other programs and run again."
+        ) from error
+    except Exception as error:  # papermill and nbclient raise many kinds: a full disk, a kernel that does not answer
         reason = (str(error).strip().splitlines() or [""])[0]
         raise _Stopped(f"{type(error).__name__}: {reason}".removesuffix(": ")) from error
 

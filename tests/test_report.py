@@ -1,0 +1,340 @@
+"""The report: its folder, its pages, and what it says when a lesson stops."""
+
+import errno
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from tiny_lessons import PARAMETERS, printed, read, write_lesson
+
+from digits_helpers import report as report_module
+from digits_helpers.parameters import ParameterError
+from digits_helpers.progress import Progress
+from digits_helpers.report import (
+    MARKER,
+    OutputError,
+    check_output,
+    headline_text,
+    link_pages,
+    prepare_output,
+    read_headline,
+    run_report,
+)
+from digits_helpers.series import LESSONS, LessonError, select_lessons
+
+# A small PNG with its alternative text, as the lessons show their figures.
+SHOW_FIGURE = """
+import base64, IPython.display
+png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+IPython.display.display(
+    {"image/png": png, "text/plain": "alt"}, raw=True, metadata={"image/png": {"alt": "5 is < 6 & the \\"rarest\\" class"}}
+)
+"""
+WRITE_RESULTS = """
+import json, os, pathlib
+folder = pathlib.Path(os.environ["DIGITS_ARTIFACTS_DIR"])
+headline = {"test_accuracy": 0.9917, "low": 0.98973, "high": 0.99331, "errors": 83, "n": 10000}
+(folder / "results.json").write_text(json.dumps({"headline": headline}))
+print(dataset, network, (folder / "network").exists())
+"""
+
+
+class Page(HTMLParser):
+    """What a test wants to know of a page: tags with attributes, and its text."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def values(self, attribute, tag=None):
+        return [attrs[attribute] for name, attrs in self.tags if attribute in attrs and tag in (None, name)]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A report of lessons 04 and 05 on the embedded digits, in a folder with a blank and an umlaut."""
+    folder = tmp_path_factory.mktemp("series")
+    notebooks = folder / "notebooks"
+    links = "[before](03_build_cnn.ipynb) [next](05_evaluate.ipynb#scores) [contents](../README.md#lessons) [x](https://example.org)"
+    write_lesson(
+        notebooks,
+        "04",
+        "import os, pathlib\nfolder = pathlib.Path(os.environ['DIGITS_ARTIFACTS_DIR'])\n(folder / 'network').touch()\nprint(epochs, seed)",
+        SHOW_FIGURE,
+        f"from IPython.display import Markdown\nMarkdown('{links} and $x^2$')",
+    )
+    write_lesson(notebooks, "05", WRITE_RESULTS, parameters=PARAMETERS + '\nnetwork = "auto"')
+    said = []
+    report = run_report(
+        select_lessons("04-05"), folder / "the übung" / "my report", notebooks, "embedded", 3, 2, 64, said.append
+    )
+    return report, said
+
+
+def test_everything_is_there(finished):
+    report, _ = finished
+    assert report.complete
+    assert report.failure is None
+    names = {path.relative_to(report.folder).as_posix() for path in report.folder.rglob("*") if path.is_file()}
+    assert names == {
+        MARKER,
+        "index.html",
+        "results.json",
+        "04_train.html",
+        "05_evaluate.html",
+        "notebooks/04_train.ipynb",
+        "notebooks/05_evaluate.ipynb",
+        "artifacts/network",
+        "artifacts/results.json",
+    }
+
+
+def test_lessons_receive_the_parameters_and_05_judges_the_network_of_this_report(finished):
+    report, _ = finished
+    assert printed(report.folder / "notebooks" / "04_train.ipynb") == "2 3\n"
+    assert printed(report.folder / "notebooks" / "05_evaluate.ipynb") == "embedded own True\n"
+
+
+def test_the_notice_is_said(finished):
+    report, said = finished
+    assert any("This is not MNIST" in line for line in said)
+    assert "This is not MNIST" in Page(report.index).text
+    assert "**" not in Page(report.index).text + "".join(said)
+
+
+def test_the_first_page(finished):
+    report, _ = finished
+    page = Page(report.index)
+    assert "Test accuracy 99.17 % (95 % interval 98.97–99.33 %), 83 errors of 10,000" in page.text
+    assert {"04_train.html", "05_evaluate.html", "notebooks/04_train.ipynb", "results.json"} <= set(page.values("href"))
+    assert ("html", {"lang": "en"}) in page.tags
+    assert "viewport" in page.values("name", "meta")
+    assert "not complete" not in page.text
+    assert re.search(r"epochs\s*2\b", page.text)
+    assert "prefers-color-scheme: dark" in report.index.read_text(encoding="utf-8")
+
+
+def test_the_results_as_json(finished):
+    report, _ = finished
+    results = json.loads((report.folder / "results.json").read_text(encoding="utf-8"))
+    assert results["complete"] is True
+    assert results["headline"]["errors"] == 83
+    assert results["dataset"] == "embedded"
+    assert results["parameters"] == {"dataset": "embedded", "seed": 3, "epochs": 2, "batch_size": 64, "network": "own"}
+    assert [(lesson["number"], lesson["status"]) for lesson in results["lessons"]] == [("04", "complete"), ("05", "complete")]
+    assert all(lesson["seconds"] > 0 for lesson in results["lessons"])
+
+
+def test_a_page_links_to_pages(finished):
+    report, _ = finished
+    links = Page(report.folder / "04_train.html").values("href", "a")
+    assert "05_evaluate.html#scores" in links
+    assert "https://example.org" in links
+    assert links.count("index.html") == 2  # README's table, and lesson 03, which is not in this report
+    assert not [link for link in links if link.endswith(".ipynb")]
+
+
+def test_a_page_asks_no_other_host_for_anything(finished):
+    report, _ = finished
+    for path in report.folder.glob("*.html"):
+        page = Page(path)
+        loaded = page.values("src") + page.values("href", "link")
+        assert all(address.startswith("data:") for address in loaded), path.name
+        assert not re.search(r"@import|url\(\s*['\"]?(https?:)?//", path.read_text(encoding="utf-8")), path.name
+
+
+def test_a_page_has_title_language_and_alternative_texts(finished):
+    report, _ = finished
+    page = Page(report.folder / "04_train.html")
+    assert ("html", {"lang": "en"}) in page.tags
+    assert "viewport" in page.values("name", "meta")
+    assert "<title>04 Train the network</title>" in (report.folder / "04_train.html").read_text(encoding="utf-8")
+    assert page.values("alt", "img") == ['5 is < 6 & the "rarest" class']
+    assert "$x^2$" in page.text  # formulas stay readable as TeX
+
+
+def test_a_lesson_that_fails_ends_the_run_and_the_first_page_says_so(tmp_path):
+    for number in ("01", "02", "03"):
+        write_lesson(tmp_path / "notebooks", number, "print('done')" if number == "01" else "raise ValueError('<no>\\nmore')")
+    report = run_report(select_lessons("01-03"), tmp_path / "report", tmp_path / "notebooks", "embedded", say=lambda line: None)
+    assert not report.complete
+    assert [lesson.status for lesson in report.lessons] == ["complete", "failed", "not run"]
+    assert report.failure.startswith("Lesson 02 Preprocess the images stopped in cell 3 (raise ValueError")
+    assert report.failure.endswith("ValueError: <no>")
+    page = Page(report.index)
+    assert "This report is not complete." in page.text
+    assert report.failure in page.text  # as text: its < is no tag
+    assert "02_preprocess.html" in page.values("href")
+    assert "03_build_cnn.html" not in page.values("href")
+    assert report.kept_notebook == report.folder / "notebooks" / "02_preprocess.ipynb"
+    assert json.loads((report.folder / "results.json").read_text(encoding="utf-8"))["complete"] is False
+    assert report.headline is None
+
+
+def test_05_without_04_takes_the_network_that_it_finds_best(tmp_path):
+    write_lesson(tmp_path / "notebooks", "05", WRITE_RESULTS, parameters=PARAMETERS + '\nnetwork = "auto"')
+    report = run_report(select_lessons("05"), tmp_path / "report", tmp_path / "notebooks", "embedded", say=lambda line: None)
+    assert printed(report.folder / "notebooks" / "05_evaluate.ipynb") == "embedded auto False\n"
+
+
+def test_auto_is_resolved_once_for_all_lessons(tmp_path, monkeypatch):
+    # MNIST can be had when the run starts and no longer afterwards: all lessons must still agree on one data set
+    monkeypatch.setenv("DIGITS_OFFLINE", "1")
+    monkeypatch.delenv("DIGITS_DATA_DIR", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "no cache"))
+    for number in ("01", "02"):
+        write_lesson(tmp_path / "notebooks", number, "print(dataset)")
+    report = run_report(select_lessons("01-02"), tmp_path / "report", tmp_path / "notebooks", "auto", say=lambda line: None)
+    assert report.parameters["dataset"] == "embedded"
+    assert [printed(path) for path in sorted((report.folder / "notebooks").iterdir())] == ["embedded\n"] * 2
+
+
+# --- Bad input: found before anything is written ---
+
+
+def run_badly(tmp_path, error, match, **arguments):
+    for lesson in LESSONS:
+        write_lesson(tmp_path / "notebooks", lesson.number, "1")
+    arguments = {"dataset": "embedded", "output": tmp_path / "report", **arguments}
+    with pytest.raises(error, match=match):
+        run_report(notebooks=tmp_path / "notebooks", say=lambda line: None, **arguments)
+    assert not (tmp_path / "report" / MARKER).exists()
+
+
+def test_a_batch_larger_than_the_training_part(tmp_path):
+    # 1,797 embedded digits: 1,437 for training, of which the validation part takes some; lesson 04 sees the rest
+    run_badly(tmp_path, ParameterError, r"batch_size = 1437 is larger than the training set of 1[0-3]\d\d images", batch_size=1437)
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_wrong_parameter(tmp_path):
+    run_badly(tmp_path, ParameterError, "epochs = 0 is not allowed", epochs=0)
+    run_badly(tmp_path, ParameterError, "dataset = 'fashion' is not allowed", dataset="fashion")
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_missing_lesson(tmp_path):
+    with pytest.raises(LessonError, match="01_explore_data.ipynb is not in"):
+        run_report(output=tmp_path / "report", notebooks=tmp_path, dataset="embedded", say=lambda line: None)
+    assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.parametrize("stranger", ["notes.txt", "index.html", ".git", "notebooks"])
+def test_a_folder_with_something_else_is_refused_untouched(tmp_path, stranger):
+    output = tmp_path / "report"
+    output.mkdir()
+    (output / stranger).write_text("mine", encoding="utf-8")
+    run_badly(tmp_path, OutputError, f"holds something that is no report .'{stranger}'.*another folder with --output")
+    assert [path.name for path in output.iterdir()] == [stranger]
+    assert (output / stranger).read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize("stranger", ["notes.txt", "notebooks/my own.ipynb", ".git"])
+def test_an_older_report_with_something_else_in_it_is_refused_untouched(tmp_path, stranger):
+    prepare_output(tmp_path / "report")
+    (tmp_path / "report" / stranger).write_text("mine", encoding="utf-8")
+    with pytest.raises(OutputError, match=re.escape(stranger)):
+        check_output(tmp_path / "report")
+    assert (tmp_path / "report" / stranger).read_text(encoding="utf-8") == "mine"
+
+
+def test_an_older_report_is_replaced_whatever_state_it_is_in(tmp_path):
+    output = tmp_path / "report"
+    prepare_output(output)
+    leftovers = "index.html 01_explore_data.html results.json notebooks/02_preprocess.ipynb notebooks/.part-04_train.ipynb"
+    for name in [*leftovers.split(), "artifacts/reference.keras", ".index.html-x1_y", ".DS_Store"]:
+        (output / name).write_text("old", encoding="utf-8")
+    (output / "notebooks" / ".ipynb_checkpoints").mkdir()
+    prepare_output(check_output(output))
+    assert sorted(path.relative_to(output).as_posix() for path in output.rglob("*")) == [MARKER, "artifacts", "notebooks"]
+
+
+def test_an_empty_folder_is_welcome(tmp_path):
+    assert check_output(tmp_path) == tmp_path
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_way_is_refused_untouched(tmp_path):
+    (tmp_path / "report").write_text("mine", encoding="utf-8")
+    with pytest.raises(OutputError, match="is a file, but a report needs a folder: choose another"):
+        check_output(tmp_path / "report")
+    with pytest.raises(OutputError, match="cannot be written"):
+        check_output(tmp_path / "report" / "below")
+    assert (tmp_path / "report").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    # Tests may run as root, whom no file mode stops: the refusal is played
+    def refuse(**_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(report_module.tempfile, "TemporaryFile", refuse)
+    with pytest.raises(OutputError, match=r"cannot be written \(Permission denied\): choose another folder with --output"):
+        check_output(tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+
+
+# --- Small parts ---
+
+
+def test_link_pages_leaves_other_links():
+    html = '<a href="#top">a</a> <a href="my_05_evaluate.ipynb">b</a> <a href="../LICENSE">c</a>'
+    assert link_pages(html, {"05_evaluate.ipynb": "05_evaluate.html"}) == html
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"headline": null}', '{"headline": {"errors": 1}}', "[1]"])
+def test_a_headline_that_is_not_there(tmp_path, content):
+    (tmp_path / "results.json").write_text(content, encoding="utf-8")
+    assert read_headline(tmp_path) is None
+    assert read_headline(tmp_path / "nowhere") is None
+
+
+def test_headline_of_one_error_in_embedded_digits():
+    # 356 of 360: the Wilson interval is 97.18–99.57 %
+    headline = {"test_accuracy": 356 / 360, "low": 0.97177, "high": 0.99566, "errors": 4, "n": 360}
+    assert headline_text(headline) == "Test accuracy 98.89 % (95 % interval 97.18–99.57 %), 4 errors of 360"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_on_a_terminal_is_one_line_that_moves(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    stream = Terminal()
+    progress = Progress(stream)
+    progress.start("Lesson 04 Train the network")
+    progress.enter(7, 30)
+    progress._stop.wait(1.2)
+    progress.end("complete")
+    written = stream.getvalue()
+    assert "cell 7 of 30 · 0:01" in written
+    assert written.count("\n") == 1
+    assert written.endswith("\rLesson 04 Train the network: complete (0:01)\n")
+    assert all(len(line) < 60 for line in re.split(r"[\r\n]", written))
+
+
+def test_progress_elsewhere_is_plain_lines():
+    stream = io.StringIO()
+    progress = Progress(stream)
+    progress.start("Lesson 01 Explore the data")
+    progress.enter(1, 2)
+    progress.end("complete")
+    assert stream.getvalue() == "Lesson 01 Explore the data: started\nLesson 01 Explore the data: complete (0:00)\n"
+
+
+def test_the_kept_notebook_can_be_opened(finished):
+    report, _ = finished
+    assert [cell.cell_type for cell in read(report.folder / "notebooks" / "05_evaluate.ipynb").cells][:2] == ["markdown", "code"]
