@@ -230,7 +230,7 @@ def idx_header(shape: tuple[int, ...]) -> bytes:
     return struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape)
 
 
-# --- MNIST: where it is looked for ---------------------------------------------------------------
+# --- MNIST: where it is looked for ---
 
 
 def _load_mnist() -> Digits:
@@ -250,17 +250,14 @@ def _load_mnist() -> Digits:
         found = _download(cache, problems)
     if found is None:
         raise MnistUnavailable(
-            f"MNIST is not to be had here ({'; '.join(problems)}): {_HOW_TO_GET_MNIST}."
+            f"MNIST is neither in Keras's cache {str(cache)!r} nor to be downloaded "
+            f"({'; '.join(problems)}): {_HOW_TO_GET_MNIST}."
         )
     return found
 
 
 def _from_chosen_folder(folder: Path) -> Digits:
     """Load MNIST from the folder in DIGITS_DATA_DIR, or say what is wrong with that folder."""
-    what_to_do = (
-        "put a good copy of mnist.npz there, or unset DIGITS_DATA_DIR "
-        "to have MNIST found or downloaded"
-    )
     if not os.path.isdir(folder):  # unlike Path.is_dir, it never raises
         raise DatasetError(
             f"DIGITS_DATA_DIR is {str(folder)!r}, which is not a folder, but must name the folder "
@@ -273,7 +270,8 @@ def _from_chosen_folder(folder: Path) -> Digits:
         reason = "; ".join(problems) or "it holds neither mnist.npz nor the four IDX files"
         raise DatasetError(
             f"DIGITS_DATA_DIR is {str(folder)!r}, but MNIST cannot be read there ({reason}): "
-            f"{what_to_do}."
+            "put a good copy of mnist.npz there, or unset DIGITS_DATA_DIR to have MNIST found or "
+            "downloaded."
         )
     return found
 
@@ -325,7 +323,7 @@ def _record(arrays: Mapping[str, NDArray[np.uint8]], source: str) -> Digits:
     return Digits(name="mnist", source=source, **arrays)
 
 
-# --- MNIST: how a container is read --------------------------------------------------------------
+# --- MNIST: how a container is read ---
 
 
 def _size_limit() -> int:
@@ -436,13 +434,13 @@ def _verified(content: bytes, part: str, name: str, offset: int = 0) -> NDArray[
     return np.frombuffer(content, np.uint8, offset=offset).reshape(shape)
 
 
-# --- MNIST: how it is downloaded -----------------------------------------------------------------
+# --- MNIST: how it is downloaded ---
 
 
 def _download(cache: Path, problems: list[str]) -> Digits | None:
     """Download MNIST from Keras's address or the mirror, verify it and put it into the cache."""
     if os.environ.get("DIGITS_OFFLINE", "") not in ("", "0"):
-        problems.append("DIGITS_OFFLINE is set, so no download was tried")
+        problems.append("as long as DIGITS_OFFLINE is set no download is tried")
         return None
     try:
         npz = _fetch(_NPZ_ADDRESS)
@@ -520,7 +518,7 @@ def _run_download(address: str, download: _Download) -> None:
             fetch = pooch.HTTPDownloader(
                 progressbar=bar,
                 chunk_size=2**16,
-                timeout=_PATIENCE_SECONDS,
+                timeout=2 * _PATIENCE_SECONDS,  # ends the thread; `_fetch` gives up earlier
                 verify=True,
                 allow_redirects=False,
             )
@@ -541,8 +539,6 @@ def _explain(error: Exception) -> str:
         return f"answered with status {error.response.status_code}"
     if isinstance(error, requests.exceptions.SSLError):
         return "could not prove its identity (TLS)"
-    if isinstance(error, requests.Timeout):
-        return f"was silent for {_PATIENCE_SECONDS:g} seconds"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "broke off the download"
     if isinstance(error, requests.ConnectionError):
@@ -575,7 +571,7 @@ def _place(files: Mapping[Path, bytes]) -> None:
             return
 
 
-# --- The embedded digits -------------------------------------------------------------------------
+# --- The embedded digits ---
 
 
 def _make_embedded() -> Digits:
