@@ -1,0 +1,186 @@
+"""From raw pixels to what a network reads: scale, reshape, one-hot, split, check (lesson 02)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits_helpers.data import Digits
+from digits_helpers.errors import DigitsError
+
+CLASSES = 10
+VALIDATION_FRACTION = 0.1
+# The split has a seed of its own: runs with different training seeds see the same validation images.
+SPLIT_SEED = 0
+
+
+class InputError(DigitsError, ValueError):
+    """Images or labels are not in the form that the networks of this series read."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What training may look at: a training part and a validation part, both from the training set.
+
+    Attributes:
+        train_images: float32 in [0, 1], shape (n, 28, 28, 1).
+        train_labels: float32 one-hot, shape (n, 10).
+        validation_images: float32 in [0, 1], shape (m, 28, 28, 1).
+        validation_labels: float32 one-hot, shape (m, 10).
+    """
+
+    train_images: NDArray[np.float32]
+    train_labels: NDArray[np.float32]
+    validation_images: NDArray[np.float32]
+    validation_labels: NDArray[np.float32]
+
+
+def scale_images(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Scale pixels to [0, 1] and add the channel axis.
+
+    Introduced in lesson 02.
+
+    Args:
+        images: uint8, shape (n, 28, 28), values 0 to 255.
+
+    Returns:
+        float32, shape (n, 28, 28, 1), values 0.0 to 1.0.
+
+    >>> scale_images(np.full((2, 28, 28), 255, np.uint8)).shape
+    (2, 28, 28, 1)
+    """
+    return (images.astype(np.float32) / 255)[..., np.newaxis]
+
+
+def one_hot(labels: NDArray[np.uint8], classes: int = CLASSES) -> NDArray[np.float32]:
+    """Turn each label into a row with a one in the label's column and zeros elsewhere.
+
+    Introduced in lesson 02.
+
+    Args:
+        labels: integers, shape (n,), values 0 to classes - 1.
+        classes: number of columns.
+
+    Returns:
+        float32, shape (n, classes); every row sums to 1.
+
+    Raises:
+        IndexError: a label is not smaller than ``classes``.
+
+    >>> one_hot(np.array([2, 0]), classes=3)
+    array([[0., 0., 1.],
+           [1., 0., 0.]], dtype=float32)
+    """
+    return np.eye(classes, dtype=np.float32)[labels]
+
+
+def split_indices(
+    labels: NDArray[np.uint8], fraction: float = VALIDATION_FRACTION, seed: int = SPLIT_SEED
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split the training set into a training and a validation part with the same class shares.
+
+    Introduced in lesson 02. Uses scikit-learn's stratified split.
+
+    Args:
+        labels: integers, shape (n,).
+        fraction: share of the images that goes to validation, between 0 and 1.
+        seed: which of the possible splits; the same seed gives the same split on every machine.
+
+    Returns:
+        Two sorted index arrays without common elements, which together hold every index once.
+    """
+    from sklearn.model_selection import train_test_split
+
+    training, validation = train_test_split(
+        np.arange(len(labels)), test_size=fraction, stratify=labels, random_state=seed
+    )
+    return np.sort(training), np.sort(validation)
+
+
+def prepare_training(digits: Digits) -> TrainingData:
+    """Split, scale and one-hot encode the training set; the test set is not touched.
+
+    Args:
+        digits: a data set as ``load_digits`` returns it.
+
+    Returns:
+        The training and validation parts. Introduced step by step in lesson 02.
+    """
+    training, validation = split_indices(digits.train_labels)
+    return TrainingData(
+        scale_images(digits.train_images[training]),
+        one_hot(digits.train_labels[training]),
+        scale_images(digits.train_images[validation]),
+        one_hot(digits.train_labels[validation]),
+    )
+
+
+def prepare_test(digits: Digits) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Scale the test images; called once, in lesson 05.
+
+    Returns:
+        Images as float32 in [0, 1] of shape (n, 28, 28, 1), and the labels as they are, uint8 of shape (n,).
+    """
+    return scale_images(digits.test_images), digits.test_labels
+
+
+def check_input(images: NDArray, labels: NDArray, classes: int = CLASSES) -> None:
+    """Catch the usual mistakes before a training run hides them behind a poor accuracy.
+
+    Introduced in lesson 02.
+
+    Args:
+        images: what is about to be given to a network; right is float in [0, 1], shape (n, 28, 28, 1).
+        labels: what is about to be given to the loss; right is one-hot, shape (n, classes).
+        classes: number of classes.
+
+    Raises:
+        InputError: wrong axes, wrong range, scaled twice, labels not one-hot, counts that differ, or labels that
+            do not belong to their images. The message says what was found and what to do.
+    """
+    if images.ndim != 4 or images.shape[1:] != (28, 28, 1):
+        raise InputError(
+            f"The images have shape {images.shape}, but (n, 28, 28, 1) is needed: "
+            "put the channel axis last, with images[..., np.newaxis]."
+        )
+    low, high = float(images.min()), float(images.max())
+    if low < 0 or high > 1:
+        raise InputError(f"The pixels go from {low:g} to {high:g}, but 0 to 1 is needed: divide them by 255, once.")
+    if high <= 2 / 255:
+        raise InputError(f"The largest pixel is {high:.4f}, as if divided by 255 twice: scale the raw images once.")
+    is_one_hot = labels.shape == (len(images), classes) and np.isin(labels, (0, 1)).all() and (labels.sum(1) == 1).all()
+    if not is_one_hot:
+        raise InputError(
+            f"The labels have shape {labels.shape}, but one one-hot row per image, {(len(images), classes)}, is needed: "
+            "use one_hot(labels)."
+        )
+    check_pairing(images, labels)
+
+
+def check_pairing(images: NDArray, labels: NDArray) -> None:
+    """Check that images and labels are still in the same order, with the nearest class mean as the judge.
+
+    Class means are taken from one half of the images and tried on the other. Right labels give about 80% on MNIST;
+    labels shuffled apart from their images give about 10%. The border, 30%, is far from both. With fewer than
+    100 images the answer would be a matter of luck, and nothing is checked.
+
+    Args:
+        images: shape (n, 28, 28, 1).
+        labels: one-hot, shape (n, classes).
+
+    Raises:
+        InputError: the labels do not seem to belong to the images.
+    """
+    if len(images) < 100:
+        return
+    flat, classes = images[:4000].reshape(-1, 28 * 28), labels[:4000].argmax(axis=1)
+    half = len(flat) // 2
+    present = np.unique(classes[:half])
+    means = np.stack([flat[:half][classes[:half] == digit].mean(axis=0) for digit in present])
+    distances = (means**2).sum(axis=1) - 2 * flat[half:] @ means.T
+    accuracy = float(np.mean(present[distances.argmin(axis=1)] == classes[half:]))
+    if accuracy < 0.3:
+        raise InputError(
+            f"A nearest-class-mean check gets only {accuracy:.0%} of the labels right, where about 80% is usual: "
+            "images and labels are probably not in the same order; shuffle both with the same index array."
+        )
