@@ -2,7 +2,7 @@
 
 nbval starts the kernels and runs the cells; this plugin replaces its comparison, says on top
 of the report what is compared, and sets the environment of the kernels. What it needs of nbval
-is its item class, the item's `cell`, `compare_outputs` and `comparison_traceback`, and its options.
+is its item class with `cell`, `parent.kernel`, `compare_outputs` and `comparison_traceback`, and its options.
 
 * `python -m pytest` checks everything, the stored notebooks included.
 * `python -m pytest -m "not slow"` leaves out what takes long: running the lessons.
@@ -26,6 +26,7 @@ from nbval.plugin import IPyNbCell
 
 from digits_helpers import verify
 from digits_helpers.errors import DigitsError
+from digits_helpers.series import kernel_environment
 
 CHECK_TAG = "nbval-check-output"
 CELL_SECONDS = 3600  # a training of the reference recipe in one cell: 10 minutes on two cores, 40 on a slow machine
@@ -137,11 +138,9 @@ def _compare(item: IPyNbCell, new: list, stored: list) -> bool:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     """Set the environment in which nbval starts the notebook's kernel, and take it back after that."""
-    with pytest.MonkeyPatch.context() as patch:
-        if isinstance(item, IPyNbCell):
-            patch.setenv("TQDM_DISABLE", "1")
-            patch.setenv("DIGITS_OFFLINE", "1")
-            patch.setenv("DIGITS_ARTIFACTS_DIR", str(_artifacts(item)))
+    if not isinstance(item, IPyNbCell) or item.parent.kernel is not None:
+        return (yield)
+    with kernel_environment(DIGITS_OFFLINE="1", DIGITS_ARTIFACTS_DIR=_artifacts(item)):
         return (yield)
 
 
