@@ -26,10 +26,10 @@ report: venv
 
 # What runs, and about how long it takes, depends on whether MNIST is here: pytest's header says it (tests/conftest.py).
 test: venv
-	@$(RUN) -m pytest tests notebooks $(ARGS)
+	@$(RUN) -m pytest $(ARGS)
 
 quick: venv
-	@$(RUN) -m pytest tests -m 'not slow' $(ARGS)
+	@$(RUN) -m pytest -m 'not slow' $(ARGS)
 
 notebooks: venv
 	@$(RUN) -m digits_helpers refresh $(ARGS)
