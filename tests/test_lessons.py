@@ -1,0 +1,78 @@
+"""Checks that what a lesson shows in full is what the package does, and that lessons and list agree."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+import digits_helpers
+from digits_helpers.series import LESSONS
+
+PROJECT = Path(__file__).parents[1]
+# Functions that a lesson shows in full and the package holds for later lessons: lesson -> module -> names.
+SHOWN = [
+    ("02", "preprocess", "scale_images"),
+    ("02", "preprocess", "one_hot"),
+    ("03", "model", "build_reference"),
+    ("05", "evaluate", "wilson_interval"),
+    ("05", "evaluate", "confusion_matrix"),
+]
+
+
+def notebook(number):
+    (path,) = (PROJECT / "notebooks").glob(f"{number}_*.ipynb")
+    return nbformat.read(path, as_version=4)
+
+
+def function(source, name):
+    """Find a function's definition, and strip what a lesson leaves out: docstring, annotations, named constants."""
+    (found,) = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef) and node.name == name)
+    if isinstance(found.body[0], ast.Expr) and isinstance(found.body[0].value, ast.Constant):
+        found.body = found.body[1:]
+    found.returns = None
+    for argument in found.args.args:
+        argument.annotation = None
+    text = ast.unparse(found)
+    return text.replace("INPUT_SHAPE", "(28, 28, 1)").replace("classes=CLASSES", "classes=10")
+
+
+@pytest.mark.parametrize(("number", "module", "name"), SHOWN)
+def test_a_function_shown_in_a_lesson_is_the_one_in_the_package(number, module, name):
+    cells = [cell.source for cell in notebook(number).cells if cell.cell_type == "code" and f"def {name}(" in cell.source]
+    source = (Path(digits_helpers.__file__).parent / f"{module}.py").read_text(encoding="utf-8")
+    assert function("\n".join(cells), name) == function(source, name)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.number)
+def test_the_times_in_a_lesson_are_those_of_the_list(lesson):
+    text = "\n".join(cell.source for cell in notebook(lesson.number).cells if cell.cell_type == "markdown")
+    (line,) = re.findall(r"^\*\*Time\.\*\* .*$", text, flags=re.M)
+    numbers = [int(number) for number in re.findall(r"(\d+) minutes? of", line)]
+    assert numbers == [lesson.reading, lesson.running, lesson.exercises]
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.number)
+def test_results_are_rendered_and_not_typed(lesson):
+    """Prose holds no accuracy with decimals: such numbers come from a cell.
+
+    Allowed are shares that were not measured here, like a confidence level, as whole percents; and 0.15%, which is
+    15 of 10,000.
+    """
+    text = "\n".join(cell.source for cell in notebook(lesson.number).cells if cell.cell_type == "markdown")
+    assert set(re.findall(r"\d+\.\d+ ?%", text)) <= {"0.15%", "99.9%"}
+
+
+def test_only_lesson_05_opens_the_test_set():
+    """Before lesson 05 test images are counted, searched for duplicates and shown, but no network sees them."""
+    for lesson in LESSONS:
+        code = "\n".join(cell.source for cell in notebook(lesson.number).cells if cell.cell_type == "code")
+        if lesson.number in ("02", "03", "04"):
+            assert "test_images" not in code
+            assert "test_labels" not in code
+            assert "prepare_test" not in code
+        if lesson.number == "05":
+            assert code.count("prepare_test(") == 1
+            assert "test_images, batch_size" in code
+            assert code.count("predict(test_images") == 1
