@@ -57,7 +57,7 @@ class Parameter:
         return f"a whole number from {self.low} to {self.high}"
 
     def accepts(self, value: object) -> bool:
-        """Tells whether `value` has the right type and lies in the allowed range.
+        """Tell whether `value` has the right type and lies in the allowed range.
 
         `True` is an `int` for Python, but nobody means one epoch by it: it is refused.
         """
@@ -84,7 +84,7 @@ PARAMETERS: dict[str, Parameter] = {
 
 
 def check_value(name: str, value: object) -> str | int:
-    """Checks one parameter.
+    """Check one parameter.
 
     Args:
         name: Its name.
@@ -107,7 +107,7 @@ def check_value(name: str, value: object) -> str | int:
 
 
 def check_batch_size(batch_size: int, n: int) -> int:
-    """Checks that a batch is not larger than the data it is taken from.
+    """Check that a batch is not larger than the data it is taken from.
 
     Args:
         batch_size: Images per training step.
@@ -129,7 +129,7 @@ def check_batch_size(batch_size: int, n: int) -> int:
 
 
 def check_parameters(namespace: Mapping[str, object]) -> SimpleNamespace:
-    """Checks a lesson's parameters before the lesson computes anything; introduced in lesson 01.
+    """Check a lesson's parameters before the lesson computes anything; introduced in lesson 01.
 
     Args:
         namespace: The lesson's variables: a lesson calls `check_parameters(globals())`.
@@ -148,7 +148,7 @@ def check_parameters(namespace: Mapping[str, object]) -> SimpleNamespace:
 
 
 def artifacts_folder(artifacts: str) -> Path:
-    """Finds the folder in which lessons leave results for each other, and makes it if it is missing.
+    """Find the folder in which lessons leave results for each other, and make it if it is missing.
 
     Args:
         artifacts: The lesson's parameter. The environment variable DIGITS_ARTIFACTS_DIR, which the report sets, wins
@@ -173,7 +173,7 @@ def artifacts_folder(artifacts: str) -> Path:
 
 
 def assigned_names(source: str) -> list[str]:
-    """Lists the names that a cell assigns at its top level, in order.
+    """List the names that a cell assigns at its top level, in order.
 
     Args:
         source: The cell's code; a cell that is not plain Python has none.
@@ -193,7 +193,7 @@ def assigned_names(source: str) -> list[str]:
 
 
 def _check_injected_names(cells: Sequence[object]) -> None:
-    """Refuses names in papermill's cell that no cell before it has assigned.
+    """Refuse names in papermill's cell that no cell before it has assigned.
 
     Args:
         cells: The sources of the cells executed so far, as IPython keeps them in `In`.
@@ -210,7 +210,7 @@ def _check_injected_names(cells: Sequence[object]) -> None:
 
 
 def _unknown_name(name: str, known: list[str]) -> ParameterError:
-    """Builds the error for a parameter name that does not exist, with the nearest one that does."""
+    """Build the error for a parameter name that does not exist, with the nearest one that does."""
     nearest = difflib.get_close_matches(name, known, n=1)
     advice = f"did you mean {nearest[0]!r}?" if nearest else "use one of these or leave it out."
     return ParameterError(f"There is no parameter {name!r} here, only {', '.join(known)}: {advice}")
