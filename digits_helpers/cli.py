@@ -37,10 +37,12 @@ def exit_status(error: DigitsError) -> int:
     from digits_helpers.parameters import ParameterError
     from digits_helpers.report import OutputError
     from digits_helpers.series import Interrupted, SelectionError
+    from digits_helpers.verify import VerifyError
 
     if isinstance(error, Interrupted):
         return INTERRUPTED
-    return BAD_INPUT if isinstance(error, (DatasetError, ParameterError, OutputError, SelectionError)) else FAILED
+    bad_input = (DatasetError, ParameterError, OutputError, SelectionError, VerifyError)
+    return BAD_INPUT if isinstance(error, bad_input) else FAILED
 
 
 def _stop(sentence: str, status: int) -> NoReturn:
@@ -146,3 +148,19 @@ def refresh(lessons: str) -> None:
 
     changed = refresh_outputs(select_lessons(lessons), say=click.echo)
     click.echo("Changed: " + (", ".join(changed) or "nothing"))
+
+
+@main.command()
+@click.argument("stored", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@click.option("--pictures", type=click.Path(path_type=Path), help="Folder for pictures of figures that differ.")
+def verify(stored: Path, new: Path, pictures: Path | None) -> None:
+    """Compare two executed notebooks: text to the letter, numbers within tolerance, figures by pixels."""
+    from digits_helpers.verify import verify_notebooks
+
+    findings = verify_notebooks(stored, new, pictures=pictures)
+    for finding in findings:
+        click.echo(finding)
+    if findings:
+        _stop(f"{len(findings)} difference{'s' if len(findings) > 1 else ''} between {stored} and {new}.", FAILED)
+    click.echo("No difference beyond the tolerances.")

@@ -20,28 +20,30 @@ import difflib
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from digits_helpers.errors import DigitsError
+from digits_helpers.printed_numbers import (
+    Number,
+    Row,
+    allowed_difference,
+    find_numbers,
+    is_within,
+    quantities_of,
+    row_cells,
+    table_rows,
+)
+from digits_helpers.tolerances import TOLERANT_CLASSES, Quantity, Tolerances, VerifyError, load_tolerances
 
-TOLERANT_CLASSES = ("close", "trained")
-UNITS = ("fraction", "number", "count", "label")
 IGNORE_TAG = "nbval-ignore-output"
 INJECTED_TAG = "injected-parameters"
 STAMP = "digits"
-DEFAULT_TOLERANCES = Path(__file__).parents[1] / "tests" / "tolerances.toml"
 # 25 megapixels are 100 MB when decoded; a lesson's figure has about half a megapixel.
 MAX_PIXELS = 25_000_000
-
-
-class VerifyError(DigitsError):
-    """The comparison cannot be made: the file with the tolerances, or a cell's tags, are wrong."""
 
 
 # ---------------------------------------------------------------------------------------------
@@ -91,376 +93,6 @@ class NumberFinding(Finding):
 
 
 # ---------------------------------------------------------------------------------------------
-# Tolerances
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """How far a number may lie from the stored one: the larger of the two allowances.
-
-    Attributes:
-        absolute: in the unit of the quantity.
-        relative: as a share of the stored number.
-    """
-
-    absolute: Decimal = Decimal(0)
-    relative: Decimal = Decimal(0)
-
-    def at(self, value: Decimal) -> Decimal:
-        """The allowed difference from this stored value, in the unit of the quantity."""
-        return max(self.absolute, self.relative * abs(value))
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A kind of number that lessons print.
-
-    Attributes:
-        name: its name in reports.
-        names: what lessons call it; upper and lower case are the same.
-        unit: fraction (0 to 1, also printed in %), number, count (whole things), or label
-            (whole numbers that name or number something: an epoch, an image, a digit).
-        percent_as: the quantity that a number in % belongs to when the unit is count.
-        tolerances: class -> tolerance; a class that is missing has to be equal.
-    """
-
-    name: str
-    names: tuple[str, ...]
-    unit: str
-    percent_as: str | None = None
-    tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Name:
-    """A quantity's name that stands in a line, from character `start` up to `end`."""
-
-    start: int
-    end: int
-    quantity: Quantity
-
-
-class Tolerances:
-    """The quantities with their tolerances, and the tolerance of figures.
-
-    Args:
-        quantities: every quantity that has a name.
-        figures: class -> largest root-mean-square difference, in grey levels from 0 to 255.
-    """
-
-    def __init__(self, quantities: Sequence[Quantity], figures: Mapping[str, float]) -> None:
-        self.quantities = {quantity.name: quantity for quantity in quantities}
-        self.figures = dict(figures)
-        self._by_name = {_plain(name): quantity for quantity in quantities for name in quantity.names}
-        # Longest first, so that "calibration error" is not read as an error.
-        spellings = sorted(self._by_name, key=len, reverse=True)
-        pattern = "|".join(re.escape(name).replace(r"\ ", r"[\s_-]+") for name in spellings)
-        self._pattern = re.compile(rf"(?<![^\W_])(?:{pattern or '(?!)'})(?![^\W_])", re.IGNORECASE)
-
-    def names_in(self, line: str) -> list[Name]:
-        """Every quantity's name in the line, from left to right; of two that overlap, the first and longest."""
-        matches = self._pattern.finditer(line)
-        return [Name(m.start(), m.end(), self._by_name[_plain(m[0])]) for m in matches]
-
-
-def _plain(name: str) -> str:
-    """A name in lower case, with one space wherever it has spaces, underscores or hyphens."""
-    return re.sub(r"[\s_-]+", " ", name).lower()
-
-
-def load_tolerances(path: Path | str | None = None) -> Tolerances:
-    """Read the tolerances and check them.
-
-    Args:
-        path: a TOML file; without it, the `tests/tolerances.toml` of this checkout.
-
-    Returns:
-        The quantities and the tolerance of figures.
-
-    Raises:
-        VerifyError: if the file is missing, is not TOML, or holds what this module does not know.
-    """
-    path = Path(path or DEFAULT_TOLERANCES)
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    except FileNotFoundError:
-        raise VerifyError(f"No tolerances at {path}; name a TOML file like tests/tolerances.toml.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise VerifyError(f"{path} is not TOML ({error}); mend it or take tests/tolerances.toml.") from None
-    _known(table, ("figures", "quantity"), path.name)
-    quantities = [_quantity(name, entry, path.name) for name, entry in table.get("quantity", {}).items()]
-    figures = {_class(name, path.name): float(rms) for name, rms in table.get("figures", {}).items()}
-    _check_names(quantities, path.name)
-    return Tolerances(quantities, figures)
-
-
-def _known(table: Mapping[str, Any], allowed: Sequence[str], where: str) -> None:
-    for key in table:
-        if key not in allowed:
-            raise VerifyError(f"{where} has the key {key!r}; allowed are {', '.join(allowed)}, so correct or remove it.")
-
-
-def _class(name: str, where: str) -> str:
-    _known({name: None}, TOLERANT_CLASSES, where)
-    return name
-
-
-def _quantity(name: str, entry: Mapping[str, Any], where: str) -> Quantity:
-    where = f"{where}, quantity {name!r},"
-    _known(entry, ("names", "unit", "percent_as", *TOLERANT_CLASSES), where)
-    if entry.get("unit") not in UNITS:
-        raise VerifyError(f"{where} has the unit {entry.get('unit')!r}; allowed are {', '.join(UNITS)}.")
-    tolerances = {key: _tolerance(entry[key], f"{where} {key}") for key in TOLERANT_CLASSES if key in entry}
-    if entry["unit"] == "label" and tolerances:
-        raise VerifyError(f"{where} is a label and has a tolerance; labels have to be equal, so remove one of the two.")
-    return Quantity(name, tuple(entry.get("names", (name,))), entry["unit"], entry.get("percent_as"), tolerances)
-
-
-def _tolerance(entry: Mapping[str, Any], where: str) -> Tolerance:
-    _known(entry, ("absolute", "relative"), where)
-    values = {key: Decimal(str(value)) for key, value in entry.items()}
-    for key, value in values.items():
-        if not (value.is_finite() and value >= 0):
-            raise VerifyError(f"{where} has {key} = {value}; a tolerance is a number from 0 up, so correct it.")
-    return Tolerance(**values)
-
-
-def _check_names(quantities: Sequence[Quantity], where: str) -> None:
-    seen: dict[str, str] = {}
-    for quantity in quantities:
-        for name in map(_plain, quantity.names):
-            if name in seen:
-                raise VerifyError(f"{where} gives the name {name!r} to {seen[name]!r} and to {quantity.name!r}; keep one.")
-            seen[name] = quantity.name
-    for quantity in quantities:
-        if quantity.percent_as not in (None, *(other.name for other in quantities)):
-            raise VerifyError(f"{where} has percent_as = {quantity.percent_as!r}, which is no quantity; name one of them.")
-
-
-# ---------------------------------------------------------------------------------------------
-# Numbers in text
-
-# A number is part of the text when it is glued to a word (float32, F1, Conv2D, 10k, AVX-512),
-# to a × (28×28) or to another dot (3.11.2). The groups (?>…) do not give characters back:
-# without them, 3 of the 32 in "32x" would count as a number.
-_NUMBER = re.compile(
-    r"""
-    (?<![\w.×]) (?<![^\W\d]-)
-    (?P<sign>[+−-]?)
-    (?>(?: \d{1,3}(?:,\d{3})+(?!\d) | \d+ ) (?:\.\d+)? | \.\d+)
-    (?>(?:[eE][+−-]?\d+)?)
-    (?![\w×]) (?!\.\d)
-    """,
-    re.VERBOSE,
-)
-# \s includes the no-break spaces that are usual before the percent sign.
-_PERCENT = re.compile(r"\s?(?:%|percent\b|(?:percentage )?points?\b)")
-_RANGE = re.compile(r"\s?(?:[–…±-]|to)\s?")  # 98.9–99.3 %: the sign counts for both
-_OUT_OF = re.compile(r"\s*(?:/|of|out of)\s*(?:the\s+)?")  # 9,913 of 10,000: the total is no result
-_BETWEEN = re.compile(r"[\s:=≈~(*`|_\"]*")  # what may stand between a name and its number
-
-
-@dataclass(frozen=True)
-class Number:
-    """A number in a line of text.
-
-    Attributes:
-        raw: as printed.
-        start: index of its first character.
-        end: index after its last character, without its unit.
-        percent: whether it is printed in % or in percentage points.
-    """
-
-    raw: str
-    start: int
-    end: int
-    percent: bool = False
-
-    @property
-    def sign(self) -> str:
-        """The sign as printed, or an empty string."""
-        return self.raw[0] if self.raw[0] in "+-−" else ""
-
-    @property
-    def whole(self) -> bool:
-        """Whether it is printed as a whole number."""
-        return re.fullmatch(r"[+−-]?[\d,]+", self.raw) is not None
-
-    @property
-    def value(self) -> Decimal:
-        """Its value in the unit of the quantity: 99.1 % is 0.991."""
-        return self._printed().scaleb(-2 if self.percent else 0)
-
-    @property
-    def last_place(self) -> Decimal:
-        """One unit in the last printed place, in the unit of the quantity."""
-        return Decimal(1).scaleb(int(self._printed().as_tuple().exponent) - (2 if self.percent else 0))
-
-    def _printed(self) -> Decimal:
-        return Decimal(self.raw.replace(",", "").replace("−", "-"))
-
-
-def find_numbers(line: str) -> list[Number]:
-    """Find the numbers in a line of text.
-
-    Args:
-        line: one line.
-
-    Returns:
-        The numbers from left to right, without those that are part of a word.
-
-    Example:
-        >>> [number.raw for number in find_numbers("Conv2D on 28×28: 1,234 errors, −0.5 or 2e-7")]
-        ['1,234', '−0.5', '2e-7']
-    """
-    found: list[Number] = []
-    for match in reversed(list(_NUMBER.finditer(line))):
-        percent = _PERCENT.match(line, match.end()) is not None
-        if found and _RANGE.fullmatch(line[match.end() : found[0].start]):
-            percent = percent or found[0].percent
-        found.insert(0, Number(match[0], match.start(), match.end(), percent))
-    return found
-
-
-@dataclass(frozen=True)
-class Row:
-    """Where a line's numbers get their names from when it is a row of a Markdown table.
-
-    Attributes:
-        header: the cells of the table's first row; empty for a line that is in no table.
-    """
-
-    header: tuple[str, ...] = ()
-
-
-def _cells(line: str) -> list[str]:
-    """The cells of a Markdown table row, with an empty first one before the leading bar."""
-    return re.split(r"(?<!\\)\|", line)
-
-
-def _rows(lines: Sequence[str]) -> list[Row]:
-    """For each line, the header of the Markdown table that it stands in."""
-    rows, header = [], ()
-    for index, line in enumerate(lines):
-        if not line.lstrip().startswith("|"):
-            header = ()
-        elif index + 1 < len(lines) and re.fullmatch(r"\s*\|[\s:|-]*-[\s:|-]*", lines[index + 1]):
-            header = tuple(_cells(line))
-        rows.append(Row(header))
-    return rows
-
-
-def quantities_of(line: str, numbers: Sequence[Number], tolerances: Tolerances, row: Row = Row()) -> list[Quantity | None]:
-    """Tell which quantity each number of a line is.
-
-    It is the count or label that directly follows a whole number ("84 errors", "10 epochs",
-    "95 % interval"), or else the last name before it; in a table, the last name in its
-    own cell before it, in its column's header, or in its row's first cell.
-
-    Args:
-        line: one line.
-        numbers: the numbers in it, as `find_numbers` returns them.
-        tolerances: the quantities and their names.
-        row: the table around it, if there is one.
-
-    Returns:
-        One quantity per number; None for a number without a name, which has to be equal.
-    """
-    names = tolerances.names_in(line)
-    found: list[Quantity | None] = []
-    for index, number in enumerate(numbers):
-        follower = _follower(line, number, names)
-        total = index > 0 and _OUT_OF.fullmatch(line[numbers[index - 1].end : number.start])
-        if follower is not None and follower.quantity.unit == "label":
-            names = [name for name in names if name != follower]
-        if total:
-            found.append(None)
-        elif follower is not None:
-            found.append(follower.quantity)
-        else:
-            found.append(_name_before(line, number, names, tolerances, row))
-    return found
-
-
-def _follower(line: str, number: Number, names: Sequence[Name]) -> Name | None:
-    """The count or label that directly follows a whole number, unless a name stands directly before it."""
-    if not number.whole:
-        return None
-    for name in names:
-        if name.end <= number.start and _BETWEEN.fullmatch(line[name.end : number.start]):
-            return None
-    unit = _PERCENT.match(line, number.end)
-    end = unit.end() if unit else number.end
-    for name in names:
-        if name.start > end and line[end : name.start].isspace() and name.quantity.unit in ("count", "label"):
-            return name
-    return None
-
-
-def _name_before(line: str, number: Number, names: Sequence[Name], tolerances: Tolerances, row: Row) -> Quantity | None:
-    if not row.header:
-        return _last([name.quantity for name in names if name.end <= number.start], number)
-    before = line[: number.start]
-    column = len(_cells(before)) - 1
-    own = len(before) - len(_cells(before)[-1])
-    header = row.header[column] if column < len(row.header) else ""
-    label = _cells(line)[1] if column > 1 else ""
-    return (
-        _last([name.quantity for name in names if own <= name.start and name.end <= number.start], number)
-        or _last([name.quantity for name in tolerances.names_in(header)], number)
-        or _last([name.quantity for name in tolerances.names_in(label)], number)
-    )
-
-
-def _last(quantities: Sequence[Quantity], number: Number) -> Quantity | None:
-    """The last quantity that this number can be: a label names whole things, never 0.99 or 99 %."""
-    for quantity in reversed(quantities):
-        if quantity.unit != "label" or (number.whole and not number.percent):
-            return quantity
-    return None
-
-
-def allowed_difference(number: Number, quantity: Quantity | None, comparison_class: str, tolerances: Tolerances) -> Decimal:
-    """Tell how far a new number may lie from a stored one, apart from rounding.
-
-    A whole number has a tolerance only where things are counted: the 10 in
-    "loss after run 10" is no loss.
-
-    Args:
-        number: the stored number.
-        quantity: what it is; None if nothing says so.
-        comparison_class: exact, close or trained.
-        tolerances: the quantities.
-
-    Returns:
-        The tolerance in the unit of the quantity; 0 if the number has to be equal.
-    """
-    if quantity is not None and quantity.unit == "count" and number.percent:
-        quantity = tolerances.quantities.get(quantity.percent_as or "")
-    if quantity is None or comparison_class not in quantity.tolerances:
-        return Decimal(0)
-    if number.whole and not number.percent and quantity.unit != "count":
-        return Decimal(0)
-    return quantity.tolerances[comparison_class].at(number.value)
-
-
-def _is_within(stored: Number, new: Number, allowed: Decimal) -> bool:
-    """Whether two printed numbers can come from values that differ by the allowed amount.
-
-    Printing rounds, so values on two sides of a rounding boundary differ by one unit in the
-    last place however near they are: 0.12345 and 0.1234499 print as 0.1235 and 0.1234.
-    """
-    if allowed == 0:
-        return stored.raw == new.raw
-    if stored.sign != new.sign:
-        return False
-    difference = abs(new.value - stored.value)
-    if stored.whole and new.whole and not stored.percent:
-        return difference <= allowed
-    return difference < allowed + min(stored.last_place, new.last_place)
-
-
-# ---------------------------------------------------------------------------------------------
 # Text
 
 
@@ -483,7 +115,7 @@ def compare_text(stored: str, new: str, comparison_class: str, tolerances: Toler
         counts = f"{len(stored_lines)} lines stored, {len(new_lines)} new"
         return [Finding("", f"{counts}; {_first_difference(stored, new)}")]
     findings = []
-    for number, (old, fresh, row) in enumerate(zip(stored_lines, new_lines, _rows(stored_lines)), start=1):
+    for number, (old, fresh, row) in enumerate(zip(stored_lines, new_lines, table_rows(stored_lines)), start=1):
         place = f"line {number}" if len(stored_lines) > 1 else ""
         findings += [found.within(place) for found in _compare_line(old, fresh, row, comparison_class, tolerances)]
     return findings
@@ -501,10 +133,8 @@ def _compare_line(stored: str, new: str, row: Row, comparison_class: str, tolera
     quantities = quantities_of(stored, old_numbers, tolerances, row)
     for old, fresh, quantity in zip(old_numbers, new_numbers, quantities):
         allowed = allowed_difference(old, quantity, comparison_class, tolerances)
-        if not _is_within(old, fresh, allowed):
+        if not is_within(old, fresh, allowed):
             findings.append(_number_finding(old, fresh, quantity, allowed, comparison_class))
-    if not findings and comparison_class not in TOLERANT_CLASSES:
-        findings.append(Finding("", _first_difference(stored, new)))  # the blanks around a number
     return findings
 
 
@@ -539,13 +169,15 @@ def _with_header_unit(line: str, numbers: Sequence[Number], row: Row) -> list[Nu
         return list(numbers)
     result = []
     for number in numbers:
-        column = len(_cells(line[: number.start])) - 1
+        column = len(row_cells(line[: number.start])) - 1
         percent = column < len(row.header) and "%" in row.header[column]
         result.append(Number(number.raw, number.start, number.end, number.percent or percent))
     return result
 
 
-def _number_finding(old: Number, new: Number, quantity: Quantity | None, allowed: Decimal, comparison_class: str) -> NumberFinding:
+def _number_finding(
+    old: Number, new: Number, quantity: Quantity | None, allowed: Decimal, comparison_class: str
+) -> NumberFinding:
     name = quantity.name if quantity else None
     difference = new.value - old.value
     sign = ", sign changed" if old.sign != new.sign else ""
@@ -612,7 +244,7 @@ def decode_png(encoded: str) -> Any:
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 raise VerifyError(
-                    f"The figure has {width} × {height} pixels; at most {MAX_PIXELS:,} are compared, so draw it smaller."
+                    f"The figure has {width} × {height} pixels; at most {MAX_PIXELS:,} are compared: draw it smaller."
                 )
             return np.asarray(picture.convert("RGBA"))
     except (OSError, SyntaxError, ValueError, binascii.Error, Image.DecompressionBombError) as error:
@@ -693,7 +325,9 @@ def comparison_class(cell: Mapping[str, Any]) -> str:
     tags = cell.get("metadata", {}).get("tags", [])
     classes = [name for name in TOLERANT_CLASSES if name in tags] + ["ignored"] * (IGNORE_TAG in tags)
     if len(classes) > 1:
-        raise VerifyError(f"Cell {cell.get('id', '?')} is tagged {' and '.join(classes)}; a cell has one class, so keep one tag.")
+        raise VerifyError(
+            f"Cell {cell.get('id', '?')} is tagged {' and '.join(classes)}; a cell has one class, so keep one tag."
+        )
     return classes[0] if classes else "exact"
 
 
@@ -765,7 +399,11 @@ def _description(output: Mapping[str, Any]) -> str:
 
 
 def _compare_output(
-    stored: Mapping[str, Any], new: Mapping[str, Any], comparison_class: str, tolerances: Tolerances, pictures: Path | None
+    stored: Mapping[str, Any],
+    new: Mapping[str, Any],
+    comparison_class: str,
+    tolerances: Tolerances,
+    pictures: Path | None,
 ) -> list[Finding]:
     """Compare two outputs of the same kind."""
     if stored["output_type"] == "stream":
@@ -901,7 +539,9 @@ def _keyed_cells(path: Path | str) -> dict[str, Any]:
     return {cell.get("id") or f"position-{index}": cell for index, cell in enumerate(cells)}
 
 
-def _compare_cell(stored: Mapping[str, Any], new: Mapping[str, Any], tolerances: Tolerances, pictures: Path | None) -> list[Finding]:
+def _compare_cell(
+    stored: Mapping[str, Any], new: Mapping[str, Any], tolerances: Tolerances, pictures: Path | None
+) -> list[Finding]:
     findings = []
     if stored["cell_type"] != new["cell_type"]:
         return [Finding("", f"stored as a {stored['cell_type']} cell, new as a {new['cell_type']} cell")]

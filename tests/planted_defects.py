@@ -38,17 +38,23 @@ def _drawn_from_data(cells: Cells) -> Iterator[NotebookNode]:
     return (cell for cell in _checked(cells) if "trained" not in _tags(cell))
 
 
-def _edit_text(cells: Iterator[NotebookNode], edit: Callable[[str], str], kinds: tuple[str, ...] = ("stdout", "text/markdown", "text/plain")) -> list[str]:
-    """Edit the first text of each cell in which `edit` changes something."""
+def _texts(cell: NotebookNode) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Each text that a cell shows: its kind, and the mapping and key that hold it."""
+    for output in cell.outputs:
+        if output.get("name") == "stdout":
+            yield "stdout", output, "text"
+        for kind in ("text/markdown", "text/plain"):
+            if kind in output.get("data", {}):
+                yield kind, output["data"], kind
+                break  # the other one says the same in other words
+
+
+def _edit_text(cells: Iterator[NotebookNode], edit: Callable[[str], str], kinds: tuple[str, ...] = ()) -> list[str]:
+    """Edit the first text of each cell that `edit` changes; only texts of these kinds, if any is given."""
     changed = []
     for cell in cells:
-        for output in cell.outputs:
-            holder, key = (output, "text") if output.get("name") == "stdout" else (output.get("data", {}), kinds[-1])
-            if output.get("name") == "stdout" and "stdout" not in kinds:
-                continue
-            if "data" in output:
-                key = next((kind for kind in kinds if kind in output["data"]), None)
-            if key in holder and edit(holder[key]) != holder[key]:
+        for kind, holder, key in _texts(cell):
+            if (not kinds or kind in kinds) and edit(holder[key]) != holder[key]:
                 holder[key] = edit(holder[key])
                 changed.append(cell.id)
                 break
@@ -78,7 +84,9 @@ def shape_digit(cells: Cells) -> list[str]:
     pattern = re.compile(r"\((?:\d+, )*\d+,?\)")
 
     def edit(text: str) -> str:
-        return pattern.sub(lambda match: re.sub(r"\d(?=\D*$)", lambda digit: str((int(digit[0]) + 1) % 10), match[0]), text, count=1)
+        return pattern.sub(
+            lambda match: re.sub(r"\d(?=\D*$)", lambda digit: str((int(digit[0]) + 1) % 10), match[0]), text, count=1
+        )
 
     return _edit_text(_exact(cells), edit)
 
@@ -91,7 +99,9 @@ def count_off_by_one(cells: Cells) -> list[str]:
             number = int(match[0].replace(",", "")) + 1
             return f"{number:,}" if "," in match[0] else str(number)
 
-        return re.sub(r"(?<![\w.,×-])\d{1,3}(?:,\d{3})+(?![\w.,×])|(?<![\w.,×-])\d{2,}(?![\w.,×])", plus_one, text, count=1)
+        return re.sub(
+            r"(?<![\w.,×-])\d{1,3}(?:,\d{3})+(?![\w.,×])|(?<![\w.,×-])\d{2,}(?![\w.,×])", plus_one, text, count=1
+        )
 
     return _edit_text(_exact(cells), edit)
 

@@ -57,7 +57,9 @@ def test_one_cell_of_the_series_escapes_comparison():
 
 @every_notebook
 def test_no_other_mark_leaves_a_cell_out(path):
-    found = [cell.id for cell in read(path).cells if ESCAPES.search(cell.source) or ESCAPES.search(" ".join(tags(cell)))]
+    found = [
+        cell.id for cell in read(path).cells if ESCAPES.search(cell.source) or ESCAPES.search(" ".join(tags(cell)))
+    ]
     assert found == []
 
 
@@ -94,7 +96,9 @@ def test_no_output_is_stale(path):
 
 @every_notebook
 def test_no_error_and_no_warning_is_stored(path):
-    found = [name for name, output in outputs(read(path)) if output.output_type == "error" or output.get("name") == "stderr"]
+    found = [
+        name for name, output in outputs(read(path)) if output.output_type == "error" or output.get("name") == "stderr"
+    ]
     assert found == []
 
 
@@ -142,7 +146,12 @@ def test_no_volatile_metadata_are_stored(path):
 
 @every_notebook
 def test_links_to_files_lead_somewhere(path):
-    links = [link for cell in read(path).cells if cell.cell_type == "markdown" for link in re.findall(r"\]\(([^)\s]+)\)", cell.source)]
+    links = [
+        link
+        for cell in read(path).cells
+        if cell.cell_type == "markdown"
+        for link in re.findall(r"\]\(([^)\s]+)\)", cell.source)
+    ]
     local = [link.split("#")[0] for link in links if not re.match(r"[a-z]+:|#", link)]
     assert [link for link in local if not (FOLDER / link).exists()] == []
     assert local, "no navigation"

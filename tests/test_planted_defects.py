@@ -24,7 +24,7 @@ from digits_helpers.verify import load_tolerances, stale_cells, stamp_sources, v
 PROJECT = Path(__file__).parents[1]
 LESSONS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 
-DRAWING = '''
+DRAWING = """
 import base64, io, os, time
 from pathlib import Path
 from IPython.display import Markdown, display
@@ -40,7 +40,7 @@ def show(heights, label, finding):
     image = base64.b64encode(buffer.getvalue()).decode("ascii")
     display({"image/png": image, "text/plain": finding}, metadata={"image/png": {"alt": finding}}, raw=True)
     display(Markdown(f"*{finding}*"))
-'''
+"""
 COUNTS = "[5.9, 6.7, 6.0, 6.1, 5.8, 5.4, 5.9, 6.3, 5.9, 5.9]"
 FINDING = '"5 is the rarest class (5,421), 1 the most common (6,742)"'
 # id of the cell: its source and its tags. A cell with a defect's name is where this defect is planted.
@@ -51,7 +51,7 @@ CELLS = {
     "count_off_by_one": ('display(Markdown("| digit | images |\\n| --- | --- |\\n| 1 | 6,742 |\\n| 5 | 5,421 |"))', []),
     "accuracy_half_a_point": ('print("epoch 10  training accuracy 0.9851  validation accuracy 0.9913")', ["trained"]),
     "loss_a_fifth": ('print("after 10 epochs: test loss 0.0275")', ["trained"]),
-    "swapped_figures": (f'show({COUNTS}, "digit", {FINDING})\nshow([1, 2, 3], "digit", "3 is the largest of three")', []),
+    "swapped_figures": (f'show({COUNTS}, "digit", {FINDING})\nshow([1, 2, 3], "digit", "3 is the largest one")', []),
     "missing_bar": (f'show({COUNTS}, "digit", {FINDING})', []),
     "changed_axis_label": (f'show({COUNTS}, "digit", {FINDING})', ["close"]),
     "removed_output": ('print("one")\ndisplay(Markdown("two"))', []),
@@ -170,7 +170,10 @@ def test_failed_figures_leave_pictures(checked):
     names = {path.name for path in (checked["folder"] / "build" / "figures").iterdir()}
     for kind in ("expected", "actual", "difference"):
         assert f"defects-missing_bar-output1-{kind}.png" in names
-    assert str(checked["folder"] / "build" / "figures" / "defects-missing_bar-output1") in checked["defects"]["missing_bar"]
+    assert (
+        str(checked["folder"] / "build" / "figures" / "defects-missing_bar-output1")
+        in checked["defects"]["missing_bar"]
+    )
 
 
 # ---------------------------------------------------------------------------------------------

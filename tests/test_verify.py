@@ -14,10 +14,11 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from digits_helpers import verify
+from digits_helpers import cli, verify
 from digits_helpers.verify import (
     Number,
     VerifyError,
@@ -121,7 +122,22 @@ def test_numbers_are_found(line, expected):
 
 @pytest.mark.parametrize(
     "line",
-    ["Conv2D", "float32", "F1", "28×28", "28x28", "3rd", "10k", "AVX-512", "UTF-8", "top-5", "3.11.2", "v2.21", "nan inf", "a_1"],
+    [
+        "Conv2D",
+        "float32",
+        "F1",
+        "28×28",
+        "28x28",
+        "3rd",
+        "10k",
+        "AVX-512",
+        "UTF-8",
+        "top-5",
+        "3.11.2",
+        "v2.21",
+        "nan inf",
+        "a_1",
+    ],
 )
 def test_numbers_in_words_are_text(line):
     assert raws(line) == []
@@ -181,7 +197,10 @@ def test_whole_numbers():
         ("accuracy on 10,000 test images: 0.99", [("10,000", "label"), ("0.99", "accuracy")]),
         ("accuracy on the test images: 0.99", [("0.99", "accuracy")]),
         ("accuracy on the test images: 99 %", [("99", "accuracy")]),
-        ("accuracy 99.1 % (95 % interval 98.9 to 99.3 %)", [("99.1", "accuracy"), ("95", "label"), ("98.9", "accuracy"), ("99.3", "accuracy")]),
+        (
+            "accuracy 99.1 % (95 % interval 98.9 to 99.3 %)",
+            [("99.1", "accuracy"), ("95", "label"), ("98.9", "accuracy"), ("99.3", "accuracy")],
+        ),
         ("epoch 3 accuracy 0.99", [("3", "label"), ("0.99", "accuracy")]),
         ("loss of image 340: 0.5", [("340", "label"), ("0.5", "loss")]),
     ],
@@ -230,7 +249,10 @@ def test_allowed_differences(line, kind, expected, tolerances):
         ("84 errors", "94 errors"),
         ("errors:  94.", "errors: 102."),  # a column of fixed width
         ("accuracy 0.99, loss 2e-1", "accuracy 0.99, loss 0.19"),
-        ("| accuracy | errors |\n| --- | ---: |\n| 0.9913 | 84 |", "| accuracy | errors |\n| --- | ---: |\n| 0.9923 | 90 |"),
+        (
+            "| accuracy | errors |\n| --- | ---: |\n| 0.9913 | 84 |",
+            "| accuracy | errors |\n| --- | ---: |\n| 0.9923 | 90 |",
+        ),
         ("| accuracy (%) |\n| --- |\n| 99.13 |", "| accuracy (%) |\n| --- |\n| 98.93 |"),
         ("| | MLP |\n| --- | --- |\n| accuracy | 0.9913 |", "| | MLP |\n| --- | --- |\n| accuracy | 0.9923 |"),
     ],
@@ -282,14 +304,24 @@ def test_rounding_may_turn_the_smallest_difference_into_one_last_place(tolerance
 
 @pytest.mark.parametrize(
     ("stored", "new"),
-    [("0.5", "0.50"), ("1,234", "1234"), ("84 errors", "85 errors"), ("a  1", "a 1"), ("a\n", "a"), ("loss 0.1", "loss 0.2"), ("x", "y")],
+    [
+        ("0.5", "0.50"),
+        ("1,234", "1234"),
+        ("84 errors", "85 errors"),
+        ("a  1", "a 1"),
+        ("a\n", "a"),
+        ("loss 0.1", "loss 0.2"),
+        ("x", "y"),
+    ],
 )
 def test_exact_text_is_compared_to_the_letter(stored, new, tolerances):
     assert len(compare_text(stored, new, "exact", tolerances)) == 1
 
 
 def test_a_number_is_reported_in_one_line(tolerances):
-    (finding,) = compare_text("first line\ntest accuracy 99.13 %", "first line\ntest accuracy 98.63 %", "trained", tolerances)
+    (finding,) = compare_text(
+        "first line\ntest accuracy 99.13 %", "first line\ntest accuracy 98.63 %", "trained", tolerances
+    )
     assert str(finding) == (
         "line 2: accuracy: stored 99.13 %, new 98.63 %, difference -0.005, tolerance 0.004 (trained)"
     )
@@ -334,7 +366,14 @@ def test_figure_difference_is_matplotlibs():
 
 @pytest.mark.parametrize(
     ("kind", "step", "passes"),
-    [("exact", 0, True), ("exact", 1, False), ("close", 2, True), ("close", 3, False), ("trained", 20, True), ("trained", 21, False)],
+    [
+        ("exact", 0, True),
+        ("exact", 1, False),
+        ("close", 2, True),
+        ("close", 3, False),
+        ("trained", 20, True),
+        ("trained", 21, False),
+    ],
 )
 def test_figures_pass_within_the_tolerance_of_their_class(kind, step, passes, tolerances):
     # every pixel `step` grey levels brighter: the root mean square is `step`
@@ -520,7 +559,12 @@ def test_pictures_are_named_after_the_output(tolerances, tmp_path):
 
 @pytest.mark.parametrize(
     ("tags", "expected"),
-    [([], "exact"), (["close"], "close"), (["trained", "other"], "trained"), (["machine", "nbval-ignore-output"], "ignored")],
+    [
+        ([], "exact"),
+        (["close"], "close"),
+        (["trained", "other"], "trained"),
+        (["machine", "nbval-ignore-output"], "ignored"),
+    ],
 )
 def test_tags_give_the_class(tags, expected):
     assert comparison_class(new_code_cell(metadata={"tags": tags})) == expected
@@ -540,7 +584,9 @@ def notebook():
         new_markdown_cell("# Title", id="title"),
         new_code_cell("epochs = 1", id="parameters", execution_count=1, metadata={"tags": ["parameters"]}),
         new_code_cell("print(1)", id="one", execution_count=2, outputs=[stream("1\n")]),
-        new_code_cell("loss()", id="loss", execution_count=3, outputs=[stream("loss 0.20\n")], metadata={"tags": ["trained"]}),
+        new_code_cell(
+            "loss()", id="loss", execution_count=3, outputs=[stream("loss 0.20\n")], metadata={"tags": ["trained"]}
+        ),
     ]
     return new_notebook(cells=cells)
 
@@ -551,7 +597,9 @@ def verified(tmp_path, tolerances, change):
     change(new)
     for name, content in (("stored.ipynb", stored), ("new.ipynb", new)):
         nbformat.write(content, tmp_path / name)
-    return [str(one) for one in verify_notebooks(tmp_path / "stored.ipynb", tmp_path / "new.ipynb", tolerances, tmp_path)]
+    return [
+        str(one) for one in verify_notebooks(tmp_path / "stored.ipynb", tmp_path / "new.ipynb", tolerances, tmp_path)
+    ]
 
 
 def test_equal_notebooks(tmp_path, tolerances):
@@ -581,14 +629,23 @@ def test_injected_parameters_are_left_out(tmp_path, tolerances):
     ("change", "expected"),
     [
         (lambda new: new.cells.pop(2), ["stored.ipynb, In [2] (id one): cell is missing"]),
-        (lambda new: new.cells.append(new_markdown_cell("x", id="x")), ["stored.ipynb, text cell (id x): additional cell"]),
+        (
+            lambda new: new.cells.append(new_markdown_cell("x", id="x")),
+            ["stored.ipynb, text cell (id x): additional cell"],
+        ),
         (lambda new: new.cells.reverse(), ["stored.ipynb: the cells are in another order"]),
         (
             lambda new: new.cells[2].update(source="print(2)"),
             ["stored.ipynb, In [2] (id one), source: text differs: stored 'print(1)', new 'print(2)'"],
         ),
-        (lambda new: new.cells[2].metadata.update(tags=["close"]), ["stored.ipynb, In [2] (id one), tags: stored as exact, new as close"]),
-        (lambda new: new.cells[0].update(source="# Name"), ["stored.ipynb, text cell (id title), source: text differs: stored '# Title', new '# Name'"]),
+        (
+            lambda new: new.cells[2].metadata.update(tags=["close"]),
+            ["stored.ipynb, In [2] (id one), tags: stored as exact, new as close"],
+        ),
+        (
+            lambda new: new.cells[0].update(source="# Name"),
+            ["stored.ipynb, text cell (id title), source: text differs: stored '# Title', new '# Name'"],
+        ),
     ],
 )
 def test_cells_that_differ_are_named(change, expected, tmp_path, tolerances):
@@ -621,6 +678,20 @@ def test_what_is_no_notebook_is_refused_in_a_sentence(content, tmp_path, toleran
         path.write_text(content, encoding="utf-8")
     with pytest.raises(VerifyError, match="executed .ipynb file"):
         verify_notebooks(path, path, tolerances)
+
+
+def test_the_command_compares_two_notebooks(tmp_path):
+    for name, text in (("stored.ipynb", "1\n"), ("new.ipynb", "2\n")):
+        changed = notebook()
+        changed.cells[2].outputs = [stream(text)]
+        nbformat.write(changed, tmp_path / name)
+    stored, new = str(tmp_path / "stored.ipynb"), str(tmp_path / "new.ipynb")
+    equal = CliRunner().invoke(cli.main, ["verify", stored, stored])
+    assert (equal.exit_code, equal.output) == (0, "No difference beyond the tolerances.\n")
+    different = CliRunner().invoke(cli.main, ["verify", stored, new])
+    assert different.exit_code == 1
+    assert "(id one), output 1, stdout, line 1: number without a quantity: stored 1, new 2" in different.output
+    assert CliRunner().invoke(cli.main, ["verify", stored, str(tmp_path / "none.ipynb")]).exit_code == 2
 
 
 # ---------------------------------------------------------------------------------------------
@@ -728,6 +799,8 @@ def test_the_projects_file_holds_every_probability_that_was_measured():
 
 
 def test_the_import_is_light():
-    code = "import sys, digits_helpers.verify; print(sorted({'numpy', 'PIL', 'nbformat', 'pytest', 'nbval', 'tensorflow'} & set(sys.modules)))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1], check=True)
-    assert result.stdout.strip() == "[]"
+    heavy = ("numpy", "PIL", "nbformat", "pytest", "nbval", "tensorflow")
+    code = f"import sys, digits_helpers.verify; print(*(name for name in {heavy} if name in sys.modules))"
+    folder = Path(__file__).parents[1]
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, check=True)
+    assert result.stdout.split() == []
