@@ -80,11 +80,11 @@ class Lesson:
 
 # The one list of the lessons: run order, report, navigation cells and README's table all come from it.
 LESSONS = (
-    Lesson("01_explore_data", "Explore the data", "What is in the digits, and how far does one get without a network?", 20, 1, 20),
-    Lesson("02_preprocess", "Preprocess the images", "Why scale, reshape, encode and split, and what goes wrong without?", 20, 3, 20),
-    Lesson("03_build_cnn", "Build the CNN", "What does each layer compute, and where do its parameters come from?", 30, 1, 30),
-    Lesson("04_train", "Train the network", "How does the network learn, and how does one see when it learns too much?", 25, 12, 30),
-    Lesson("05_evaluate", "Evaluate the network", "How good is it, how sure is that number, and which digits does it miss?", 25, 1, 30),
+    Lesson("01_explore_data", "Explore the data", "What is in the digits, and how far does one get without a network?", 25, 1, 20),
+    Lesson("02_preprocess", "Preprocess the images", "Why scale, reshape, encode and split, and what goes wrong without?", 25, 1, 20),
+    Lesson("03_build_cnn", "Build the CNN", "What does each layer compute, and where do its parameters come from?", 35, 1, 25),
+    Lesson("04_train", "Train the network", "How does the network learn, and how does one see when it learns too much?", 30, 12, 25),
+    Lesson("05_evaluate", "Evaluate the network", "How good is it, how sure is that number, and which digits does it miss?", 30, 1, 25),
 )
 
 
