@@ -196,6 +196,8 @@ def test_whole_numbers():
         ("accuracy after 10 epochs: 0.99", [("10", "label"), ("0.99", "accuracy")]),
         ("accuracy on 10,000 test images: 0.99", [("10,000", "label"), ("0.99", "accuracy")]),
         ("accuracy on the test images: 0.99", [("0.99", "accuracy")]),
+        ("errors after 10 epochs: 84", [("10", "label"), ("84", "errors")]),
+        ("error rate 0.0084", [("0.0084", "error rate")]),  # the longer of two names that begin alike
         ("accuracy on the test images: 99 %", [("99", "accuracy")]),
         (
             "accuracy 99.1 % (95 % interval 98.9 to 99.3 %)",
@@ -276,6 +278,7 @@ def test_trained_numbers_within_tolerance_pass(stored, new, tolerances):
         ("loss 0.0001", "loss +0.0001"),
         ("accuracy 0.9913", "accuracy 0.9913 0.9913"),
         ("accuracy 0.99, 0.99", "accuracy 0.99"),
+        ("accuracy 0.99 ", "accuracy 0.99 0.98"),
         ("accuracy 99.13 %", "accuracy 99.13"),
         ("accuracy 0.9913", "recall 0.9913"),
         ("value 0.9913", "value 0.9914"),  # no quantity
