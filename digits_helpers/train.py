@@ -39,7 +39,9 @@ class EpochLog(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Open the progress bar; one tick is one batch."""
-        self.bar = tqdm(total=self.params["epochs"] * self.params["steps"], unit="batch", leave=False)
+        ticks = self.params["epochs"] * self.params["steps"]
+        # tqdm's bar for notebooks does not read the variable by itself
+        self.bar = tqdm(total=ticks, unit="batch", leave=False, disable=bool(os.environ.get("TQDM_DISABLE")))
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Move the progress bar."""

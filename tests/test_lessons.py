@@ -64,6 +64,14 @@ def test_results_are_rendered_and_not_typed(lesson):
     assert set(re.findall(r"\d+\.\d+ ?%", text)) <= {"0.15%", "99.9%"}
 
 
+def test_progress_bars_leave_nothing_behind():
+    for lesson in LESSONS:
+        for cell in notebook(lesson.number).cells:
+            for output in cell.get("outputs", []):
+                assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
+                assert "%|" not in output.get("text", "") + output.get("data", {}).get("text/plain", "")
+
+
 def test_only_lesson_05_opens_the_test_set():
     """Before lesson 05 test images are counted, searched for duplicates and shown, but no network sees them."""
     for lesson in LESSONS:

@@ -95,6 +95,15 @@ def test_progress_bar_counts_every_batch_and_goes_away(monkeypatch):
     assert log.bar.options["leave"] is False
 
 
+@pytest.mark.parametrize(("value", "disabled"), [("1", True), (None, False)])
+def test_progress_bar_can_be_switched_off(monkeypatch, value, disabled):
+    monkeypatch.setattr(train, "tqdm", Bar)
+    monkeypatch.setenv("TQDM_DISABLE", value) if value else monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    log = train.EpochLog()
+    fit_small([log], epochs=1)
+    assert log.bar.options["disable"] is disabled
+
+
 def test_epoch_line_without_validation():
     assert train.epoch_line(1, 3, {"loss": 1.0, "accuracy": 0.5}) == "epoch  1/3: loss 1.000, accuracy 50.0%"
 
