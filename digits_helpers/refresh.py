@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digits_helpers.errors import DigitsError
-from digits_helpers.files import write_whole
 from digits_helpers.navigation import set_navigation
 from digits_helpers.progress import Progress
 from digits_helpers.series import (
@@ -25,10 +28,14 @@ from digits_helpers.series import (
     run_lesson,
 )
 
+from digits_helpers.verify import stamp_sources
+
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 NETWORKS = Path(__file__).resolve().parent / "networks"
+JOURNAL = ".refresh-journal.json"  # in the folder of the notebooks, while stored files are being replaced
+STAGED = ".{}.refresh-new"  # name of a file until it takes its place
 
 
 class RefreshError(DigitsError):
@@ -45,7 +52,8 @@ def refresh(
     """Run lessons on MNIST with the parameters stored in them, and store their outputs.
 
     Everything happens in a temporary folder; stored files are replaced at the end, together. Until then, and whatever
-    fails, they are as they were. Each lesson runs with an empty artifacts folder of its own: what is stored must come
+    fails, they are as they were; what a kill in the middle of replacing leaves, the next start brings back (`recover`).
+    Each lesson runs with an empty artifacts folder of its own: what is stored must come
     from the lesson and the shipped network, and not from what lies about on this machine. Lesson 04's network becomes
     the shipped one before the lessons after it run.
 
@@ -66,6 +74,8 @@ def refresh(
     """
     from digits_helpers.data import load_digits
 
+    recover(notebooks)
+    _remove_staged(notebooks, networks)
     load_digits("mnist")  # refuse before an hour is spent; the kernels find it where this process did
     with tempfile.TemporaryDirectory(prefix="digits-refresh-", ignore_cleanup_errors=True) as temporary:
         work = Path(temporary)
@@ -80,7 +90,7 @@ def refresh(
                 (ship or _ship)(work / lesson.number / "artifacts", shipped)
                 new |= {networks / path.name: path.read_bytes() for path in sorted(shipped.iterdir())}
     changed = [path for path, content in new.items() if not path.is_file() or path.read_bytes() != content]
-    replace_together({path: new[path] for path in changed})
+    replace_together({path: new[path] for path in changed}, notebooks / JOURNAL)
     return [path.name for path in changed]
 
 
@@ -98,7 +108,7 @@ def _run_stored(lesson: Lesson, notebooks: Path, folder: Path, networks: Path, s
         progress.end("failed, so nothing is stored")
         raise
     renewed = with_outputs(stored, read_notebook(folder / lesson.notebook))
-    set_navigation(clean_notebook(renewed), lesson)
+    stamp_sources(set_navigation(clean_notebook(renewed), lesson))
     before = read_notebook(notebook_path(lesson, notebooks))
     progress.end(changes(before, renewed))
     for warning in stderr_cells(renewed):
@@ -142,33 +152,32 @@ def stderr_cells(notebook: NotebookNode) -> list[str]:
     return found
 
 
-def replace_together(contents: dict[Path, bytes]) -> None:
-    """Replace files, all or none as far as the file system allows.
+def replace_together(contents: dict[Path, bytes], journal: Path) -> None:
+    """Replace files, all or none.
 
     All new files are written beside the old ones first, so that a full disk is noticed before the first is replaced.
-    If replacing fails in the middle, the old contents come back.
+    The journal then keeps the old contents until the last file is in its place. If replacing fails in the middle, they
+    come back at once; after a kill, `recover` brings them back.
 
     Args:
         contents: bytes by path.
+        journal: where the journal goes, in an existing folder.
 
     Raises:
         RefreshError: the files cannot be written; they are as before.
     """
-    before = {path: path.read_bytes() if path.is_file() else None for path in contents}
     staged: dict[Path, Path] = {}
-    replaced: list[Path] = []
     try:
         for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            staged[path] = path.with_name(f".{path.name}.new")
-            staged[path].write_bytes(content)
+            staged[path] = _stage(path, content)
+        entries = {os.path.relpath(path, journal.parent): _entry(path, contents[path]) for path in contents}
+        os.replace(_stage(journal, json.dumps(entries).encode("utf-8")), journal)
         for path, temporary in staged.items():
             os.replace(temporary, path)
-            replaced.append(path)
+        journal.unlink()  # from here on the new files are the stored ones
     except BaseException as error:
-        for path in replaced:
-            old = before[path]
-            path.unlink() if old is None else write_whole(path, old)
+        _bring_back(journal)
         if not isinstance(error, OSError):
             raise
         raise RefreshError(
@@ -176,8 +185,65 @@ def replace_together(contents: dict[Path, bytes]) -> None:
             "give yourself the right to write there, and run again."
         ) from error
     finally:
-        for temporary in staged.values():
-            temporary.unlink(missing_ok=True)
+        _remove_staged(*{path.parent for path in (*contents, journal)})
+
+
+def _stage(path: Path, content: bytes) -> Path:
+    """Write a file beside its place, and return its name there."""
+    staged = path.with_name(STAGED.format(path.name))
+    staged.write_bytes(content)
+    return staged
+
+
+def _entry(path: Path, content: bytes) -> dict[str, str | None]:
+    """Note what the journal needs to bring a file back: its old bytes, if any, and how to know the new ones."""
+    old = base64.b64encode(path.read_bytes()).decode("ascii") if path.is_file() else None
+    return {"old": old, "new_sha256": hashlib.sha256(content).hexdigest()}
+
+
+def recover(notebooks: Path = NOTEBOOKS, patience: float = 1.0) -> list[str]:
+    """Bring back the stored files as they were, if a refresh was killed while it replaced them.
+
+    Args:
+        notebooks: folder with the stored notebooks.
+        patience: seconds to wait before a journal counts as left behind: a refresh that lives needs it for less.
+
+    Returns:
+        The names of the files that were brought back.
+    """
+    journal = notebooks / JOURNAL
+    if not journal.is_file():
+        return []
+    time.sleep(patience)
+    return _bring_back(journal)
+
+
+def _bring_back(journal: Path) -> list[str]:
+    """Undo the replacements that a journal lists, and remove it.
+
+    A file that is not the new one is left alone: it was not replaced yet, or somebody has changed it since.
+    """
+    if not journal.is_file():
+        return []
+    back = []
+    for name, entry in json.loads(journal.read_text(encoding="utf-8")).items():
+        path = journal.parent / name
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != entry["new_sha256"]:
+            continue
+        if entry["old"] is None:
+            path.unlink()
+        else:
+            os.replace(_stage(path, base64.b64decode(entry["old"])), path)
+        back.append(path.name)
+    journal.unlink()
+    return back
+
+
+def _remove_staged(*folders: Path) -> None:
+    """Remove what a kill has left of files that never took their place."""
+    for folder in folders:
+        for leftover in folder.glob(STAGED.format("*")):
+            leftover.unlink(missing_ok=True)
 
 
 def _ship(artifacts: Path, destination: Path) -> None:

@@ -110,7 +110,8 @@ def test_replacing_brings_the_old_contents_back_when_it_fails_in_the_middle(tmp_
 
     monkeypatch.setattr("digits_helpers.refresh.os.replace", fail_at_c)
     with pytest.raises(RefreshError, match="No space left on device.*as before"):
-        replace_together({tmp_path / "a": b"new", tmp_path / "new folder" / "d": b"new", tmp_path / "c": b"new"})
+        new = {tmp_path / name: b"new" for name in ("a", "new folder/d", "c")}
+        replace_together(new, tmp_path / "journal")
     assert contents(tmp_path) == before
 
 
