@@ -82,6 +82,15 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a console that lacks a character shows "?", and no traceback
     warnings.showwarning = _show_warning
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the kernel is ended, the report tells
+    _recover()
+
+
+def _recover() -> None:
+    """Bring back stored files that a refresh, killed while it replaced them, left half new."""
+    from digits_helpers.refresh import recover
+
+    for name in recover():
+        click.echo(f"A refresh was killed here: {name} is as before it again.", err=True)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -164,3 +173,16 @@ def verify(stored: Path, new: Path, pictures: Path | None) -> None:
     if findings:
         _stop(f"{len(findings)} difference{'s' if len(findings) > 1 else ''} between {stored} and {new}.", FAILED)
     click.echo("No difference beyond the tolerances.")
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
+@click.option("--download", is_flag=True, help="Download MNIST where it is missing.")
+def doctor(as_json: bool, download: bool) -> None:
+    """Say whether the lessons can run here, and which of their numbers should be equal."""
+    from digits_helpers import doctor as examination
+
+    findings = examination.diagnose(download)
+    click.echo(examination.as_json(findings) if as_json else examination.as_text(findings))
+    if examination.stops(findings):
+        sys.exit(FAILED)

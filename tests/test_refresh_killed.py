@@ -8,10 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
+from click.testing import CliRunner
 from tiny_lessons import write_lesson
 
+from digits_helpers import cli
 from digits_helpers.refresh import JOURNAL, recover
 
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows ends a process at once for either
@@ -142,6 +145,19 @@ def test_a_refresh_that_lives_is_not_disturbed(tmp_path, monkeypatch):
     monkeypatch.setattr("digits_helpers.refresh.time.sleep", lambda seconds: journal.unlink())  # it has come to its end
     assert recover(tmp_path) == []
     assert recover(tmp_path) == []
+
+
+def test_every_command_brings_back_what_a_kill_left(tmp_path, monkeypatch):
+    folder = tmp_path / "stored"
+    old = make_stored(folder)
+    start(AT_WRITES, folder, repr({13: int(KILL)})).wait(DEADLINE)
+    brought_back = partial(recover, folder / "notebooks", 0)
+    monkeypatch.setattr("digits_helpers.refresh.recover", brought_back)
+    monkeypatch.setattr("digits_helpers.navigation.update_navigation", lambda check: [])
+    result = CliRunner().invoke(cli.main, ["navigation"])
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[0] == "A refresh was killed here: 03_build_cnn.ipynb is as before it again."
+    assert contents(folder) == old
 
 
 @pytest.mark.slow
