@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from digits_helpers.evaluate import Calibration
+from digits_helpers.evaluate import Calibration, wilson_interval
 
 # Colours that colour-blind readers can tell apart. Source: M. Okabe and K. Ito, "Color Universal Design" (2008).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -48,7 +48,8 @@ def use_theme() -> None:
 def show(figure: Figure, finding: str) -> None:
     """Show a figure with its finding: as alternative text of the image, and as a caption that everybody sees.
 
-    The image carries no creation date and no version, so that the same figure gives the same bytes.
+    The image carries no creation date and no version, so that the same figure gives the same bytes. The words in the
+    figure are stored beside it: pixels of a figure that a training drew are compared with a tolerance, words never.
 
     Args:
         figure: the finished figure; it is closed afterwards.
@@ -61,9 +62,26 @@ def show(figure: Figure, finding: str) -> None:
     plt.close(figure)
     width = round(figure.get_figwidth() * SCREEN_DOTS_PER_INCH)
     image = base64.b64encode(buffer.getvalue()).decode("ascii")
-    metadata = {"image/png": {"alt": finding, "width": width}}
+    metadata = {"image/png": {"alt": finding, "width": width}, "digits": {"words": words(figure)}}
     display({"image/png": image, "text/plain": finding}, metadata=metadata, raw=True)
     display(Markdown(f"*{finding}*"))
+
+
+def words(figure: Figure) -> list[str]:
+    """List what a figure says in words: titles, axis labels and legends, axes by axes.
+
+    Args:
+        figure: the finished figure.
+
+    Returns:
+        The texts that are not empty, in the order in which the axes were made.
+    """
+    found = []
+    for ax in figure.axes:
+        legend = ax.get_legend()
+        found += [ax.get_title(), ax.get_xlabel(), ax.get_ylabel()]
+        found += [text.get_text() for text in legend.get_texts()] if legend else []
+    return [text for text in found if text]
 
 
 def one_image(ax: Axes, image: NDArray, title: str = "") -> Axes:
@@ -89,7 +107,7 @@ def image_grid(ax: Axes, images: NDArray, columns: int, titles: list[str]) -> Ax
         titles: n strings, of one or two lines.
     """
     height, width = images.shape[1:]
-    head = 12 * (1 + max(title.count("\n") for title in titles))
+    head = 10 * (1 + max(title.count("\n") for title in titles))
     rows = -(-len(images) // columns)
     canvas = np.zeros((rows * (height + head), columns * (width + 6)))
     for place, (image, title) in enumerate(zip(images, titles, strict=True)):
@@ -168,7 +186,7 @@ def unused_pixels(ax: Axes, used: NDArray[np.bool_]) -> Axes:
     return ax
 
 
-def pca_map(ax: Axes, places: NDArray, labels: NDArray) -> Axes:
+def pca_map(ax: Axes, places: NDArray, labels: NDArray, drawn: int = 80) -> Axes:
     """Draw images as points on the plane of the first two principal components.
 
     Each point is the digit itself, so that no colour has to be looked up.
@@ -177,13 +195,15 @@ def pca_map(ax: Axes, places: NDArray, labels: NDArray) -> Axes:
         ax: where to draw.
         places: shape (n, 2).
         labels: shape (n,), 0 to 9.
+        drawn: how many images of each class are drawn; the class centres are those of all.
     """
     for digit in range(10):
         chosen = places[labels == digit]
-        colour = plt.get_cmap("viridis")(digit / 10)
-        ax.scatter(chosen[:, 0], chosen[:, 1], marker=f"${digit}$", s=18, linewidths=0.2, color=colour)
-        centre = chosen.mean(axis=0)
-        box = {"boxstyle": "circle,pad=0.2", "facecolor": "white", "edgecolor": "black"}
+        colour = plt.get_cmap("viridis")(digit / 11)
+        ax.scatter(*chosen[:drawn].T, marker=f"${digit}$", s=26, linewidths=0.2, color=colour)
+    for digit in range(10):
+        centre = places[labels == digit].mean(axis=0)
+        box = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": "black", "alpha": 0.9}
         ax.text(*centre, str(digit), ha="center", va="center", fontweight="bold", bbox=box)
     ax.set(title="Images on the first two principal components (circle: class centre)")
     ax.set(xlabel="first component", ylabel="second component")
@@ -191,7 +211,7 @@ def pca_map(ax: Axes, places: NDArray, labels: NDArray) -> Axes:
 
 
 def confusion(ax: Axes, matrix: NDArray, title: str) -> Axes:
-    """Draw a confusion matrix; the colour of a cell is its share of the row, the number its count.
+    """Draw a confusion matrix of counts; the darker a cell beside the diagonal, the more mistakes.
 
     Args:
         ax: where to draw.
@@ -199,11 +219,13 @@ def confusion(ax: Axes, matrix: NDArray, title: str) -> Axes:
         title: above the matrix.
     """
     mistakes = matrix - np.diag(np.diag(matrix))
-    ax.imshow(mistakes, cmap="Greys", vmin=0, vmax=max(1, mistakes.max() * 1.5))
+    ax.imshow(mistakes, cmap="Greys", vmin=0, vmax=max(1, mistakes.max() * 1.25))
     for (row, column), count in np.ndenumerate(matrix):
         if row == column:
             ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor="#cfe8f7"))
-        ax.text(column, row, f"{count}" if count else "·", ha="center", va="center", fontsize=9)
+        dark = row != column and count > 0.8 * mistakes.max()
+        colour = "white" if dark else "black"
+        ax.text(column, row, f"{count}" if count else "·", ha="center", va="center", fontsize=9, color=colour)
     ax.set(title=f"{title} (diagonal: right)", xlabel="answer", ylabel="true digit")
     ax.set(xticks=range(10), yticks=range(10))
     return ax
@@ -238,9 +260,9 @@ def selection_bias(ax: Axes, scores: NDArray, trials: int) -> Axes:
     bins = (np.arange(hits.min(), hits.max() + 3, 2) - 0.5) / trials * 100
     ax.hist(hits / trials * 100, bins=bins, color=COLOURS[4], edgecolor="white")
     ax.axvline(10, color="black", linestyle=":", label="true accuracy of every guesser")
-    ax.axvline(scores.max() * 100, color=COLOURS[1], linestyle="--", label="the one that is reported")
+    ax.axvline(scores.max() * 100, ymax=0.45, color=COLOURS[1], linestyle="--", label="the one that is reported")
     ax.set(title="Accuracy of random guessers on the same labels", xlabel="accuracy (%)", ylabel="guessers", xlim=(5, 20))
-    ax.legend(loc="right")
+    ax.legend(loc="upper right")
     return ax
 
 
@@ -289,9 +311,9 @@ def architecture(ax: Axes, names: list[str], shapes: list[tuple[int, ...]]) -> A
         box = Rectangle((left, -height / 2), width, height, facecolor=colour, edgecolor="black", alpha=0.8)
         ax.add_patch(box)
         text = " × ".join(f"{size:,}" for size in shape)
-        ax.text(left + width / 2, height / 2 + 0.03, text, ha="center", va="bottom", fontsize=7)
+        ax.text(left + width / 2, height / 2 + 0.03, text, ha="center", va="bottom", fontsize=8)
         level = -0.62 - 0.14 * (position % 2)
-        ax.text(left + width / 2, level, name, ha="center", va="top", fontsize=8)
+        ax.text(left + width / 2, level, name, ha="center", va="top", fontsize=9)
         ax.plot([left + width / 2] * 2, [-height / 2, level], color="grey", linewidth=0.5, zorder=0)
         left += width + 0.35
     ax.set(xlim=(-0.3, left), ylim=(-0.95, 0.75), title="The reference network: output of each layer")
@@ -313,7 +335,7 @@ def precision_recall(ax: Axes, probabilities: NDArray, truth: NDArray[np.bool_])
     called = yes.sum(axis=0)
     precision = np.divide(found * 100, called, out=np.full(len(thresholds), np.nan), where=called > 0)
     ax.plot(thresholds, precision, STYLES[0], label="precision: right among the called")
-    ax.plot(thresholds, found / truth.sum() * 100, STYLES[1], label="recall: called among the right")
+    ax.plot(thresholds, found / truth.sum() * 100, STYLES[1], label="recall: called among the 5s")
     ax.set(title="Is it a 5? Precision and recall by threshold", xlabel="threshold", ylabel="share (%)", ylim=(0, 102))
     ax.legend(loc="lower center")
     return ax
@@ -387,7 +409,7 @@ def recall_per_class(ax: Axes, recall: NDArray, intervals: list[tuple[float, flo
     gaps = np.abs(ends - recall) * 100
     ax.errorbar(range(10), recall * 100, gaps, fmt="o", capsize=4, color=COLOURS[0])
     ax.set(title="Recall of each digit with 95% Wilson interval", xlabel="digit", ylabel="recall (%)")
-    ax.set(xticks=range(10), ylim=(None, 100))
+    ax.set(xticks=range(10), ylim=(None, 100 + 0.05 * (100 - ends.min() * 100)))
     return ax
 
 
@@ -399,13 +421,16 @@ def reliability(ax: Axes, calibration: Calibration) -> Axes:
         calibration: as ``evaluate.calibrate`` returns it.
     """
     filled = calibration.counts > 0
-    centres = (calibration.edges[:-1] + calibration.edges[1:])[filled] / 2 * 100
+    counts, accuracy = calibration.counts[filled], calibration.accuracy[filled]
+    ends = np.array([wilson_interval(round(share * count), int(count)) for share, count in zip(accuracy, counts)])
+    gaps = np.abs(ends.T - accuracy) * 100
     ax.plot([0, 100], [0, 100], ":", color="black", label="perfectly calibrated")
-    ax.bar(centres, calibration.accuracy[filled] * 100, 9, color=COLOURS[4], edgecolor="black", label="measured")
-    for centre, height, count in zip(centres, calibration.accuracy[filled] * 100, calibration.counts[filled]):
-        ax.text(centre, height + 1, f"{count}", ha="center", va="bottom", fontsize=7)
-    ax.set(title="Reliability (number: images in the bin)", xlabel="confidence of the network (%)")
-    ax.set(ylabel="right answers (%)", xlim=(0, 100), ylim=(0, 108))
+    claims = calibration.confidence[filled] * 100
+    ax.errorbar(claims, accuracy * 100, gaps, fmt="o", capsize=3, color=COLOURS[0], label="measured, 95% interval")
+    for claim, low, count in zip(claims, ends[:, 0] * 100, counts):
+        ax.text(claim, low - 1.5, f"{count}", ha="center", va="top", fontsize=8)
+    ax.set(title="Reliability (number: images in the bin)", xlabel="mean confidence in the bin (%)")
+    ax.set(ylabel="right answers (%)", xlim=(0, 103), ylim=(-8, 104))
     ax.legend(loc="upper left")
     return ax
 

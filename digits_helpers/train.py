@@ -217,7 +217,10 @@ def load_run(folder: Path, recipe: dict[str, Any]) -> TrainedNetwork:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"The file {RUN_FILE} in {folder.name!r} is damaged ({error}): {again}.") from None
     if differences:
-        raise RunError(f"The network in {folder.name!r} was trained with {differences}: {again}, or change them here.")
+        raise RunError(
+            f"The network in {folder.name!r} was trained with {differences}: {again}, "
+            'or change them here, or (on MNIST) set network = "shipped".'
+        )
     try:
         model = keras.saving.load_model(folder / MODEL_FILE)
         digest = weights_digest(model)

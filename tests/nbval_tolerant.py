@@ -26,10 +26,11 @@ from nbval.plugin import IPyNbCell
 
 from digits_helpers import verify
 from digits_helpers.errors import DigitsError
-from digits_helpers.series import kernel_environment
+from digits_helpers.series import LESSONS, kernel_environment
 
 CHECK_TAG = "nbval-check-output"
 CELL_SECONDS = 3600  # a training of the reference recipe in one cell: 10 minutes on two cores, 40 on a slow machine
+OTHER_MINUTES = 7  # all tests but the stored notebooks, on two cores
 OUTPUT_SECONDS = 60  # the last output of a cell, on a machine that is busy
 
 
@@ -95,14 +96,15 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     if not notebooks:
         return []
     if config.option.markexpr == "not slow":
-        return ["notebooks: not run, and their stored outputs not compared (-m 'not slow')"]
+        return ["notebooks: not run, and their stored outputs not compared (-m 'not slow'); under two minutes"]
     if not config.option.nbval_lax:
-        return ["notebooks: stored outputs compared with a new run on MNIST (strict)"]
+        minutes = sum(lesson.running for lesson in LESSONS) + OTHER_MINUTES
+        return [f"notebooks: stored outputs compared with a new run on MNIST (strict); about {minutes} minutes on two cores"]
     tags = [tags for notebook in notebooks for tags in _code_cell_tags(notebook)]
     checked = sum(CHECK_TAG in cell for cell in tags)
     return [
         "notebooks: MNIST not found: lessons run on the embedded digits; only outputs that do not depend on "
-        f"the data are compared (cells tagged {CHECK_TAG}), {checked} of {len(tags)} cells",
+        f"the data are compared (cells tagged {CHECK_TAG}), {checked} of {len(tags)} cells; about {OTHER_MINUTES + 3} minutes",
         *([f"  {config.stash[_MISSING]}"] if config.stash.get(_MISSING, None) else []),
     ]
 

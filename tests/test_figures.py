@@ -133,6 +133,16 @@ def test_precision_and_recall_at_one_half():
     assert ax.lines[1].get_ydata()[middle] == pytest.approx(50)
 
 
+def test_words_of_a_figure_are_titles_labels_and_legends():
+    fig, axes = plt.subplots(1, 2)
+    figures.learning_curve(axes[0], HISTORY, "loss")
+    figures.one_image(axes[1], IMAGES[0], "an image")
+    assert figures.words(fig) == [
+        "Reference network: loss", "epoch", "loss", "training (with dropout)", "validation",
+        "an image", "column (pixel)", "row (pixel)",
+    ]
+
+
 def test_lines_differ_by_more_than_colour():
     _, ax = plt.subplots()
     figures.learning_curve(ax, HISTORY, "loss")
@@ -153,5 +163,6 @@ def test_a_shown_figure_carries_its_finding_three_times(monkeypatch):
     png = base64.b64decode(image[0]["image/png"])
     assert Image.open(io.BytesIO(png)).size == (4 * 144, 3 * 144)
     assert options["metadata"]["image/png"]["width"] == 4 * 96
+    assert options["metadata"]["digits"]["words"] == ["t", "column (pixel)", "row (pixel)"]
     assert b"Software" not in png
     assert not plt.fignum_exists(fig.number)
