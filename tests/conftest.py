@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """A test that leaves another environment or folder behind would decide what the notebooks after it see."""
+    before = {name: value for name, value in os.environ.items() if name.startswith(("DIGITS_", "KERAS_HOME"))}
+    folder = Path.cwd()
+    yield
+    after = {name: value for name, value in os.environ.items() if name.startswith(("DIGITS_", "KERAS_HOME"))}
+    assert after == before
+    assert Path.cwd() == folder
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,7 @@ def test_numbers_follow_each_other():
     assert [lesson.number for lesson in LESSONS] == [f"{position:02}" for position in range(1, len(LESSONS) + 1)]
 
 
-def test_a_lesson_that_runs(tmp_path):
+def test_a_lesson_that_runs(tmp_path, monkeypatch):
     source = write_lesson(
         tmp_path / "notebooks",
         "02",
@@ -65,19 +65,16 @@ def test_a_lesson_that_runs(tmp_path):
     destination = tmp_path / "a run" / "02_preprocess.ipynb"
     entered = []
 
-    os.chdir(tmp_path)
-    os.environ["DIGITS_DATA_DIR"] = "data"
-    try:
-        with kernel_environment():
-            seconds = run_lesson(
-                BY_NUMBER["02"],
-                source.parent,
-                destination,
-                {"epochs": 3, "network": "own"},  # this lesson has no network: papermill must not hear of it
-                lambda cell, cells: entered.append((cell, cells)),
-            )
-    finally:
-        del os.environ["DIGITS_DATA_DIR"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DIGITS_DATA_DIR", "data")
+    with kernel_environment():
+        seconds = run_lesson(
+            BY_NUMBER["02"],
+            source.parent,
+            destination,
+            {"epochs": 3, "network": "own"},  # this lesson has no network: papermill must not hear of it
+            lambda cell, cells: entered.append((cell, cells)),
+        )
 
     assert printed(destination) == f"3 auto\n1 {tmp_path / 'data'}\na run\n"
     # papermill's own cell counts as part of the parameters cell
