@@ -8,8 +8,6 @@ hour on two cores). Nothing here is a test: no exit status depends on a time.
 """
 
 import argparse
-import json
-import os
 import statistics
 import subprocess
 import sys
@@ -18,10 +16,10 @@ import threading
 import time
 from pathlib import Path
 
-import nbformat
 import psutil
 
-PROJECT = Path(__file__).parents[1]
+from digits_helpers.series import NOTEBOOKS, kernel_environment, read_notebook, run_lesson, select_lessons
+
 # A cell counts as training if it calls one of these.
 TRAINING = (".fit(", "train_small(\n", "train_baseline(build, run_seed)", "train_on_few(build_")
 
@@ -37,7 +35,7 @@ def seconds_of(code: str, runs: int = 5) -> float:
 
 
 def watch_kernels(peaks: dict[str, int], stop: threading.Event) -> None:
-    """Note the largest resident memory of each kernel that a child process runs, by its working folder and start."""
+    """Note the largest resident memory of each kernel that runs below this process, in the order of their starts."""
     while not stop.wait(0.1):
         for process in psutil.Process().children(recursive=True):
             try:
@@ -48,42 +46,40 @@ def watch_kernels(peaks: dict[str, int], stop: threading.Event) -> None:
                 continue
 
 
-def report(dataset: str, *options: str) -> None:
-    """Make a report, and print times, memory and the share of training."""
+def run(dataset: str, lessons: str = "01-05") -> None:
+    """Run lessons as a report does, and print times, memory and the share of training."""
     peaks: dict[str, int] = {}
     stop = threading.Event()
     watcher = threading.Thread(target=watch_kernels, args=(peaks, stop))
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "report"
-        command = [sys.executable, "-m", "digits_helpers", "report", "--dataset", dataset, "--output", str(output), *options]
-        watcher.start()
-        start = time.perf_counter()
-        finished = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"})
-        whole = time.perf_counter() - start
-        stop.set()
-        watcher.join()
-        if finished.returncode:
-            sys.exit(finished.stdout + finished.stderr)
-        training = 0.0
-        for path in sorted((output / "notebooks").glob("*.ipynb")):
-            cells, inside = cell_seconds(path)
-            training += inside
-            print(f"  {path.stem:18} cells {cells:7.1f} s, of which training {inside:7.1f} s")
-        headline = json.loads((output / "results.json").read_text(encoding="utf-8")).get("headline") or {}
-    print(f"  whole report on {dataset}: {whole:.1f} s, of which training {training / whole:.0%}")
-    print("  peak memory of the kernels:", ", ".join(f"{peak / 1e9:.2f} GB" for peak in peaks.values()))
-    print(f"  test accuracy {headline.get('test_accuracy', float('nan')):.2%}")
-
-
-def cell_seconds(path: Path) -> tuple[float, float]:
-    """Add up the times that papermill noted: of all cells, and of those that train."""
+    watcher.start()
     whole = training = 0.0
-    for cell in nbformat.read(path, as_version=4).cells:
-        duration = cell.metadata.get("papermill", {}).get("duration") or 0.0
-        whole += duration
-        if cell.cell_type == "code" and any(call in cell.source for call in TRAINING):
-            training += duration
-    return whole, training
+    with tempfile.TemporaryDirectory() as folder, kernel_environment(DIGITS_ARTIFACTS_DIR=Path(folder) / "artifacts"):
+        for lesson in select_lessons(lessons):
+            starts: list[tuple[int, float]] = []
+            destination = Path(folder) / lesson.notebook
+            seconds = run_lesson(
+                lesson, NOTEBOOKS, destination, {"dataset": dataset},
+                lambda cell, cells, starts=starts: starts.append((cell, time.perf_counter())),
+            )
+            inside = training_seconds(destination, starts)
+            print(f"  {lesson.slug:18} {seconds:7.1f} s, of which training {inside:7.1f} s")
+            whole, training = whole + seconds, training + inside
+    stop.set()
+    watcher.join()
+    print(f"  all lessons on {dataset}: {whole:.1f} s, of which training {training / whole:.0%}")
+    print("  peak memory of the kernels:", ", ".join(f"{peak / 1e9:.2f} GB" for peak in peaks.values()))
+
+
+def training_seconds(notebook: Path, starts: list[tuple[int, float]]) -> float:
+    """Add up the times of the cells that train, from the times at which cells began."""
+    # papermill adds a cell for the parameters, which is not counted
+    cells = [cell for cell in read_notebook(notebook).cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    ends = [begun for _, begun in starts[1:]]
+    return sum(
+        end - begun
+        for (number, begun), end in zip(starts, ends)
+        if cells[number - 1].cell_type == "code" and any(call in cells[number - 1].source for call in TRAINING)
+    )
 
 
 def main() -> None:
@@ -97,12 +93,10 @@ def main() -> None:
     print(f"start-up: Python {nothing:.2f} s, with digits_helpers {package:.2f} s, with TensorFlow {tensorflow:.2f} s")
     print(f"  importing digits_helpers costs {package - nothing:.2f} s, {(package - nothing) / tensorflow:.1%} of TensorFlow")
     print("embedded digits:")
-    report("embedded")
+    run("embedded")
     if arguments.mnist:
-        print("lesson 01 on MNIST:")
-        report("mnist", "--lessons", "01")
         print("MNIST:")
-        report("mnist")
+        run("mnist")
 
 
 if __name__ == "__main__":
