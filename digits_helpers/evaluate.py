@@ -118,6 +118,7 @@ class Calibration:
         counts: images per bin, shape (bins,).
         confidence: mean confidence per bin, nan where the bin is empty.
         accuracy: share of right answers per bin, nan where the bin is empty.
+        intervals: lower and upper end of the accuracy's 95% Wilson interval, shape (bins, 2), nan where the bin is empty.
         error: expected calibration error, the mean gap between the two, weighted by the counts.
     """
 
@@ -125,6 +126,7 @@ class Calibration:
     counts: NDArray[np.int64]
     confidence: NDArray[np.float64]
     accuracy: NDArray[np.float64]
+    intervals: NDArray[np.float64]
     error: float
 
 
@@ -140,7 +142,7 @@ def calibrate(probabilities: NDArray[np.float32], labels: NDArray, bins: int = 1
         bins: number of equally wide bins between 0 and 1.
 
     Returns:
-        Per bin the count, mean confidence and accuracy, and the expected calibration error.
+        Per bin the count, mean confidence, accuracy and its interval, and the expected calibration error.
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == labels
@@ -150,7 +152,9 @@ def calibrate(probabilities: NDArray[np.float32], labels: NDArray, bins: int = 1
     sums = np.bincount(place, confidence, bins), np.bincount(place, right.astype(float), bins)
     means = [np.divide(total, counts, out=np.full(bins, np.nan), where=counts > 0) for total in sums]
     error = float(np.abs(sums[0] - sums[1]).sum() / len(labels))
-    return Calibration(edges, counts, means[0], means[1], error)
+    hits = sums[1].astype(int).tolist()
+    intervals = np.array([wilson_interval(*pair) if pair[1] else (np.nan,) * 2 for pair in zip(hits, counts.tolist())])
+    return Calibration(edges, counts, means[0], means[1], intervals, error)
 
 
 def coverage_curve(probabilities: NDArray[np.float32], labels: NDArray) -> tuple[NDArray, NDArray]:

@@ -3,8 +3,11 @@
 A plotting function takes data and an ``Axes``, draws, and returns the ``Axes``. It never loads, trains or seeds.
 """
 
+from __future__ import annotations
+
 import base64
 import io
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,7 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from digits_helpers.evaluate import Calibration, wilson_interval
+if TYPE_CHECKING:
+    from digits_helpers.evaluate import Calibration
 
 # Colours that colour-blind readers can tell apart. Source: M. Okabe and K. Ito, "Color Universal Design" (2008).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -421,8 +425,7 @@ def reliability(ax: Axes, calibration: Calibration) -> Axes:
         calibration: as ``evaluate.calibrate`` returns it.
     """
     filled = calibration.counts > 0
-    counts, accuracy = calibration.counts[filled], calibration.accuracy[filled]
-    ends = np.array([wilson_interval(round(share * count), int(count)) for share, count in zip(accuracy, counts)])
+    counts, accuracy, ends = calibration.counts[filled], calibration.accuracy[filled], calibration.intervals[filled]
     gaps = np.abs(ends.T - accuracy) * 100
     ax.plot([0, 100], [0, 100], ":", color="black", label="perfectly calibrated")
     claims = calibration.confidence[filled] * 100

@@ -90,6 +90,8 @@ def test_calibration_by_hand():
     assert calibration.accuracy[6] == 0.75
     assert calibration.confidence[6] == pytest.approx(0.65)
     assert np.isnan(calibration.accuracy[0])
+    assert np.isnan(calibration.intervals[0]).all()
+    assert tuple(calibration.intervals[6]) == wilson_interval(3, 4)
     assert calibration.error == pytest.approx(4 / 6 * 0.10)
 
 
