@@ -27,7 +27,6 @@ from digits_helpers.series import (
     read_notebook,
     run_lesson,
 )
-
 from digits_helpers.verify import stamp_sources
 
 if TYPE_CHECKING:
