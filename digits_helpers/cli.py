@@ -107,7 +107,8 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 @click.option("--output", default="report", show_default=True, metavar="DIR", help="Folder of the report.")
 def report(lessons: str, output: str, **parameters: Any) -> None:
     """Run the lessons in order and make a report of them."""
-    from digits_helpers.report import headline_text, run_report
+    from digits_helpers.report import run_report
+    from digits_helpers.results import headline_text
     from digits_helpers.series import NOTEBOOKS, select_lessons
 
     made = run_report(select_lessons(lessons), Path(output), NOTEBOOKS, say=click.echo, **parameters)

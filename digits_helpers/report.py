@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digits_helpers.errors import DigitsError
 from digits_helpers.files import write_json, write_whole
+from digits_helpers.pages import write_index, write_page
 from digits_helpers.parameters import check_batch_size, check_value
-from digits_helpers.progress import Progress, clock
+from digits_helpers.progress import Progress
+from digits_helpers.results import collect_results, read_headline
 from digits_helpers.series import (
     LESSONS,
     NOTEBOOKS,
@@ -23,7 +24,6 @@ from digits_helpers.series import (
     LessonError,
     kernel_environment,
     notebook_path,
-    read_notebook,
     run_lesson,
 )
 
@@ -38,7 +38,6 @@ REPORT_FILES = re.compile(
     r"|\.(index|\d\d_\w+)\.html-\w+|\.results\.json-\w+|\.\.digits-report-\w+"
     r"|notebooks/\.*part-\d\d_\w+\.ipynb(-\w+)?|(notebooks/)?(\.ipynb_checkpoints|\.DS_Store)"
 )
-TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
 class OutputError(DigitsError):
@@ -193,7 +192,7 @@ def _run_lessons(report: Report, lessons: tuple[Lesson, ...], notebooks: Path) -
     finally:
         report.headline = read_headline(report.folder / "artifacts") if _ran(report, "05") else None
         write_index(report)
-        write_json(report.folder / "results.json", results(report))
+        write_json(report.folder / "results.json", collect_results(report))
 
 
 def _run_one(
@@ -283,100 +282,3 @@ def prepare_output(output: Path) -> None:
         raise OutputError(
             f"The output folder {str(output)!r} cannot be written ({reason}): choose another folder with --output."
         ) from error
-
-
-# --- Results ---
-
-
-def read_headline(artifacts: Path) -> dict[str, Any] | None:
-    """Read the headline result that lesson 05 left.
-
-    Returns:
-        `test_accuracy`, `low` and `high` (0 to 1), `errors` and `n`; None when it is not there or not complete.
-    """
-    try:
-        headline = json.loads((artifacts / "results.json").read_text(encoding="utf-8"))["headline"]
-        return {name: headline[name] for name in ("test_accuracy", "low", "high", "errors", "n")}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def headline_text(headline: dict[str, Any]) -> str:
-    """Write the headline result in one line.
-
-    >>> headline_text({"test_accuracy": 0.9917, "low": 0.98973, "high": 0.99331, "errors": 83, "n": 10000})
-    'Test accuracy 99.17 % (95 % interval 98.97–99.33 %), 83 errors of 10,000'
-    """
-    accuracy, low, high = (f"{100 * headline[name]:.2f}" for name in ("test_accuracy", "low", "high"))
-    counts = f"{headline['errors']:,} errors of {headline['n']:,}"
-    return f"Test accuracy {accuracy} % (95 % interval {low}–{high} %), {counts}"
-
-
-def results(report: Report) -> dict[str, Any]:
-    """Collect what `results.json` of a report says."""
-    return {
-        "complete": report.complete,
-        "headline": report.headline,
-        "dataset": report.dataset,
-        "parameters": report.parameters,
-        "lessons": [asdict(lesson) for lesson in report.lessons],
-    }
-
-
-# --- Pages ---
-
-
-def write_index(report: Report) -> None:
-    """Write the report's first page."""
-    import jinja2
-
-    loader = jinja2.FileSystemLoader(TEMPLATES)
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["clock"] = clock
-    pages = {lesson.slug for lesson in report.lessons if (report.folder / f"{lesson.slug}.html").is_file()}
-    page = environment.get_template("index.html.j2").render(
-        report=report,
-        headline=headline_text(report.headline) if report.headline else None,
-        notice=re.sub(r"[*`]", "", report.notice or ""),
-        pages=pages,
-    )
-    write_whole(report.index, page)
-
-
-def write_page(lesson: Lesson, notebook: Path, report: Report) -> None:
-    """Write the page of an executed lesson.
-
-    Args:
-        lesson: the lesson.
-        notebook: the executed notebook.
-        report: the report that it belongs to.
-    """
-    from nbconvert import HTMLExporter
-
-    exporter = HTMLExporter(template_file="lesson.html.j2", extra_template_paths=[str(TEMPLATES)])
-    page, _ = exporter.from_notebook_node(read_notebook(notebook), {"metadata": {"name": lesson.name}})
-    pages = {f"{record.slug}.ipynb": f"{record.slug}.html" for record in report.lessons}
-    write_whole(report.folder / lesson.page, link_pages(page, pages))
-
-
-def link_pages(page: str, pages: dict[str, str]) -> str:
-    """Turn links between notebooks into links between pages.
-
-    Args:
-        page: HTML.
-        pages: notebook file name to page file name, for the lessons of the report.
-
-    Returns:
-        The HTML, in which links to README and to lessons outside the report lead to the first page.
-    """
-    known = {lesson.notebook for lesson in LESSONS}
-
-    def replace(match: re.Match[str]) -> str:
-        target, anchor = match["target"], match["anchor"] or ""
-        if target == "../README.md":
-            return 'href="index.html"'
-        if target in pages:
-            return f'href="{pages[target]}{anchor}"'
-        return 'href="index.html"' if target in known else match[0]
-
-    return re.sub(r'href="(?P<target>[^"#]*)(?P<anchor>#[^"]*)?"', replace, page)

@@ -11,18 +11,17 @@ import pytest
 from tiny_lessons import PARAMETERS, printed, read, write_lesson
 
 from digits_helpers import report as report_module
+from digits_helpers.pages import link_pages
 from digits_helpers.parameters import ParameterError
 from digits_helpers.progress import Progress
 from digits_helpers.report import (
     MARKER,
     OutputError,
     check_output,
-    headline_text,
-    link_pages,
     prepare_output,
-    read_headline,
     run_report,
 )
+from digits_helpers.results import headline_text, read_headline
 from digits_helpers.series import LESSONS, LessonError, select_lessons
 
 # A small PNG with its alternative text, as the lessons show their figures.
