@@ -36,11 +36,13 @@ def quiet_startup() -> Iterator[None]:
 
     The C++ part of TensorFlow writes to file descriptor 2, past ``sys.stderr``. The descriptor points to a temporary
     file while the block runs; afterwards each line that is not in ``STARTUP_NOTES`` is written to ``sys.stderr``.
-    On leaving the block TensorFlow looks for its devices, because a part of the notes comes only then.
+    On leaving the block TensorFlow looks for its devices, because a part of the notes comes only then. Notes that
+    come later still, from a training, are switched off by their level; warnings and errors have higher ones.
 
     Yields:
         Nothing; write the imports of ``keras`` and ``tensorflow`` into the block.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # 0 shows notes as well, 1 warnings, 2 errors only
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as caught:

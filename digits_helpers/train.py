@@ -23,6 +23,7 @@ from digits_helpers.preprocess import SPLIT_SEED, VALIDATION_FRACTION
 
 MODEL_FILE = "reference.keras"
 RUN_FILE = "training.json"
+BACKUP_FILE = "training-backup.npz"
 SHIPPED_WEIGHTS = "reference.npz"
 SHIPPED_FACTS = "reference.json"
 
@@ -34,14 +35,20 @@ class RunError(DigitsError):
 class EpochLog(keras.callbacks.Callback):
     """Print one line per epoch, without wall times; a progress bar runs below while the epoch does.
 
-    The bar disappears when training ends, and ``TQDM_DISABLE=1`` switches it off.
+    A training that goes on after an interruption prints the lines of its earlier epochs first. The bar disappears
+    when training ends, and ``TQDM_DISABLE=1`` switches it off.
     """
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Open the progress bar; one tick is one batch."""
-        ticks = self.params["epochs"] * self.params["steps"]
+        """Print the epochs that a resumed training has behind it, and open the progress bar; one tick is one batch."""
+        earlier = self.model.history.history
+        done = len(earlier.get("loss", []))
+        for epoch in range(done):
+            self.on_epoch_end(epoch, {name: values[epoch] for name, values in earlier.items()})
+        ticks, behind = (count * self.params["steps"] for count in (self.params["epochs"], done))
         # tqdm's bar for notebooks does not read the variable by itself
-        self.bar = tqdm(total=ticks, unit="batch", leave=False, disable=bool(os.environ.get("TQDM_DISABLE")))
+        off = bool(os.environ.get("TQDM_DISABLE"))
+        self.bar = tqdm(total=ticks, initial=behind, unit="batch", leave=False, disable=off)
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Move the progress bar."""
@@ -82,8 +89,9 @@ class ProbabilityLog(keras.callbacks.Callback):
         self.history: list[NDArray[np.float32]] = []
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Record the untrained network's answer."""
-        self.history.append(np.array(self.model(self.images, training=False)))
+        """Record the untrained network's answer; a resumed training has it already."""
+        if not self.history:
+            self.history.append(np.array(self.model(self.images, training=False)))
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Record the answer after this epoch."""
@@ -136,7 +144,7 @@ def save_run(
 ) -> None:
     """Save a training run: the model as ``reference.keras``, history and recipe as ``training.json``.
 
-    Introduced in lesson 04.
+    A backup of the unfinished training (`digits_helpers.checkpoint`) is removed. Introduced in lesson 04.
 
     Args:
         folder: an existing folder; an older run in it is replaced.
@@ -156,6 +164,7 @@ def save_run(
     history = {name: [round(float(value), 6) for value in values] for name, values in history.items()}
     facts = {"recipe": recipe, "history": history, "weights_sha256": weights_digest(model)}
     write_json(folder / RUN_FILE, {**facts, "seconds": round(seconds, 1)})
+    (folder / BACKUP_FILE).unlink(missing_ok=True)  # the run is safe now, and the next one starts at its beginning
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,19 @@ def test_importing_tensorflow_is_quiet():
     assert finished.stdout == ""
 
 
+def test_notes_that_come_with_a_training_are_hidden_and_warnings_are_not():
+    finished = run(
+        "from digits_helpers.startup import quiet_startup\n"
+        "with quiet_startup():\n    import tensorflow as tf\n"
+        "list(tf.data.Dataset.from_generator(lambda: iter([1]), output_signature=tf.TensorSpec((), tf.int32)))\n"
+        "import sys; print('ready', file=sys.stderr, flush=True)\n"
+        "list(tf.data.Dataset.range(9).cache().take(2))\n"
+    )
+    note, warning = finished.stderr.split("ready\n")
+    assert note == ""
+    assert "did not fully read the dataset being cached" in warning
+
+
 def test_without_it_tensorflow_writes_notes():
     # If this fails, TensorFlow has become quiet by itself, and the helper can go.
     assert run("import tensorflow").stderr != ""
