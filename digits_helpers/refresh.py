@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -27,7 +28,8 @@ from digits_helpers.series import (
     read_notebook,
     run_lesson,
 )
-from digits_helpers.verify import stamp_sources
+from digits_helpers.tolerances import load_tolerances
+from digits_helpers.verify import Finding, NumberFinding, compare_outputs, place_of, stamp_sources
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -108,8 +110,10 @@ def _run_stored(lesson: Lesson, notebooks: Path, folder: Path, networks: Path, s
         raise
     renewed = with_outputs(stored, read_notebook(folder / lesson.notebook))
     stamp_sources(set_navigation(clean_notebook(renewed), lesson))
-    before = read_notebook(notebook_path(lesson, notebooks))
-    progress.end(changes(before, renewed))
+    changed = changes(read_notebook(notebook_path(lesson, notebooks)), renewed)
+    progress.end(f"outputs of {len(changed)} cells changed" if changed else "no output changed")
+    for line in changed:
+        say(f"  {line}")
     for warning in stderr_cells(renewed):
         say(f"  Warning: {warning}")
     return notebook_text(renewed)
@@ -132,12 +136,35 @@ def with_outputs(stored: NotebookNode, executed: NotebookNode) -> NotebookNode:
     return stored
 
 
-def changes(before: NotebookNode, after: NotebookNode) -> str:
-    """Say how many outputs differ between two versions of a notebook, cells matched by their ids."""
+def changes(before: NotebookNode, after: NotebookNode) -> list[str]:
+    """Say what differs between the outputs of two versions of a notebook, cells matched by their ids.
+
+    Args:
+        before: the stored notebook.
+        after: the same notebook after a run.
+
+    Returns:
+        One line per cell whose outputs differ: numbers as old → new, figures with how far they are apart.
+    """
     old = {cell.get("id"): cell.outputs for cell in before.cells if cell.cell_type == "code"}
-    new = {cell.get("id"): cell.outputs for cell in after.cells if cell.cell_type == "code"}
-    changed = sum(old.get(name) != outputs for name, outputs in new.items())
-    return f"outputs of {changed} of {len(new)} cells changed" if changed else "no output changed"
+    tolerances = load_tolerances()
+    lines = []
+    for cell in after.cells:
+        stored = old.get(cell.get("id"), [])
+        if cell.cell_type != "code" or cell.outputs == stored:
+            continue
+        findings = compare_outputs(stored, cell.outputs, "exact", tolerances)
+        told = dict.fromkeys(_change(finding) for finding in findings)  # a caption repeats its figure's alt text
+        lines.append(f"{place_of('', cell).lstrip(', ')}: {'; '.join(told) or 'other metadata'}")
+    return lines
+
+
+def _change(finding: Finding) -> str:
+    """Tell one difference in a few words."""
+    if isinstance(finding, NumberFinding):
+        unit = " %" if finding.percent else ""
+        return f"{finding.quantity or 'number'} {finding.stored}{unit} → {finding.new}{unit}"
+    return re.sub(r"; see .*|, tolerance [^;]*", "", finding.message)
 
 
 def stderr_cells(notebook: NotebookNode) -> list[str]:

@@ -82,6 +82,7 @@ class NumberFinding(Finding):
         difference: new minus stored.
         tolerance: the largest difference allowed; 0 where the number has to be equal.
         comparison_class: exact, close or trained.
+        percent: whether the number is printed in percent.
     """
 
     quantity: str | None
@@ -90,6 +91,7 @@ class NumberFinding(Finding):
     difference: Decimal
     tolerance: Decimal
     comparison_class: str
+    percent: bool = False
 
 
 # ---------------------------------------------------------------------------------------------
@@ -187,7 +189,7 @@ def _number_finding(
         f"{name or 'number without a quantity'}: stored {old.raw}{percent}, new {new.raw}{percent}, "
         f"difference {float(difference):+g}{sign}, tolerance {limit} ({comparison_class})"
     )
-    return NumberFinding("", message, name, old.raw, new.raw, difference, allowed, comparison_class)
+    return NumberFinding("", message, name, old.raw, new.raw, difference, allowed, comparison_class, old.percent)
 
 
 def _first_difference(stored: str, new: str, around: int = 30) -> str:

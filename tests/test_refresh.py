@@ -1,5 +1,6 @@
 """Refreshing the stored outputs: from one real run, clean, and all or nothing."""
 
+import base64
 import os
 from pathlib import Path
 
@@ -115,15 +116,44 @@ def test_replacing_brings_the_old_contents_back_when_it_fails_in_the_middle(tmp_
     assert contents(tmp_path) == before
 
 
-def test_changes_are_counted_by_cell():
-    def notebook(*texts):
-        new = nbformat.v4
-        outputs = ([new.new_output("stream", text=text)] for text in texts)
-        cells = [new.new_code_cell("1", id=f"cell-{index}", outputs=output) for index, output in enumerate(outputs)]
-        return new.new_notebook(cells=cells)
+def notebook(*outputs):
+    new = nbformat.v4
+    cells = [new.new_code_cell("1", id=f"cell-{index}", outputs=[output]) for index, output in enumerate(outputs)]
+    return new.new_notebook(cells=cells)
 
-    assert changes(notebook("a", "b"), notebook("a", "b")) == "no output changed"
-    assert changes(notebook("a", "b"), notebook("a", "c")) == "outputs of 1 of 2 cells changed"
-    assert changes(notebook("a"), notebook("a", "b")) == "outputs of 1 of 2 cells changed"
+
+def text(text):
+    return nbformat.v4.new_output("stream", text=text)
+
+
+def figure(shade, caption):
+    from io import BytesIO
+
+    from PIL import Image
+
+    buffer = BytesIO()
+    Image.new("L", (4, 4), shade).save(buffer, "PNG")
+    data = {"image/png": base64.b64encode(buffer.getvalue()).decode()}
+    return nbformat.v4.new_output("display_data", data, metadata={"image/png": {"alt": caption}})
+
+
+def test_changes_are_told_by_cell_with_old_and_new_numbers():
+    before = notebook(text("same\n"), text("test accuracy 99.24%, test loss 0.0299\nerrors 76"), text("yes"))
+    after = notebook(text("same\n"), text("test accuracy 99.20%, test loss 0.0299\nerrors 80"), text("no"))
+    assert changes(before, before) == []
+    assert changes(before, after) == [
+        "code cell (id cell-1): accuracy 99.24 % → 99.20 %; errors 76 → 80",
+        "code cell (id cell-2): text differs: stored 'yes', new 'no'",
+    ]
+    assert changes(notebook(), after)[0] == "code cell (id cell-0): additional: stream stdout 'same'"
+
+
+def test_changes_of_figures_are_told_with_their_size():
+    # All pixels are 10 grey levels apart, so the root mean square is 10
+    told = changes(notebook(figure(100, "loss 0.5")), notebook(figure(110, "loss 0.6")))
+    assert told == ["code cell (id cell-0): figure: difference 10; loss 0.5 → 0.6"]
+
+
+def test_a_run_with_another_number_of_cells_is_refused():
     with pytest.raises(ValueError, match="zip"):
-        with_outputs(notebook("a"), notebook("a", "b"))
+        with_outputs(notebook(text("a")), notebook(text("a"), text("b")))
