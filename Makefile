@@ -2,10 +2,16 @@
 # Options go through ARGS, for example: make report ARGS="--dataset embedded --epochs 3"
 # Needs Python 3.11 to 3.13 with its venv module, and nothing else. Another Python: make report PYTHON=python3.12
 
-PYTHON ?= python3
 ARGS ?=
 VENV := .venv
+# Windows has other names for the two Pythons; there make is run in Git Bash.
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+RUN := $(VENV)/Scripts/python.exe
+else
+PYTHON ?= python3
 RUN := $(VENV)/bin/python
+endif
 
 .PHONY: help lab report test quick notebooks lock clean venv
 

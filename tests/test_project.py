@@ -137,7 +137,7 @@ def test_a_stored_notebook_has_what_the_commands_rely_on(lesson):
 
 # --- make ---
 
-unix = pytest.mark.skipif(sys.platform == "win32" or not shutil.which("make"), reason="Windows uses README's plain lines")
+unix = pytest.mark.skipif(sys.platform == "win32" or not shutil.which("make"), reason="needs make and a POSIX shell outside Windows")
 
 PLAYED_PYTHON = """#!/bin/sh
 echo "$@" >> calls
