@@ -2,6 +2,7 @@
 
     python benchmarks/spread.py run [--lessons 02,04,05] [--seeds 0:3] [--threads 1,2,4] [--kinds AVX2,AVX512_CORE,…]
     python benchmarks/spread.py table
+    python benchmarks/spread.py ship
 
 `run` executes lessons on MNIST in every combination of seed, threads and kind of machine. Kinds are played on one
 processor: oneDNN is told to use no more than an instruction set, or not to be used at all. Every executed notebook is
@@ -11,10 +12,13 @@ was. One run of lesson 04 takes about ten minutes on two cores.
 `table` compares every number that the lessons print as `close` or `trained`, and every figure. Same seed, other
 machine: what the tolerances of the check have to hold. Other seed, same machine: reported beside it, and no tolerance
 is made from it.
+
+`ship` writes what the trainings of lesson 04 ended in to digits_helpers/networks/spread.json, which lesson 05 shows.
 """
 
 import argparse
 import itertools
+import json
 import os
 import statistics
 from collections import defaultdict
@@ -23,7 +27,9 @@ from pathlib import Path
 from typing import Any
 
 from digits_helpers import verify
+from digits_helpers.files import write_json
 from digits_helpers.printed_numbers import find_numbers, quantities_of
+from digits_helpers.refresh import NETWORKS
 from digits_helpers.series import LESSONS, NOTEBOOKS, kernel_environment, read_notebook, run_lesson, select_lessons
 
 FOLDER = Path(__file__).parents[1] / "build" / "spread"
@@ -49,9 +55,9 @@ def run(lessons: str, seeds: range, threads: list[int], kinds: list[str]) -> Non
             # From lesson 05 on the shipped network is judged, whatever the seed: its own folder stays empty.
             artifacts = folder / f"artifacts-{lesson.number}"
             with kernel_environment(DIGITS_ARTIFACTS_DIR=artifacts, **settings):
-                seconds = run_lesson(lesson, NOTEBOOKS, folder / f"new-{lesson.notebook}", _parameters(lesson, seed))
+                times = run_lesson(lesson, NOTEBOOKS, folder / f"new-{lesson.notebook}", _parameters(lesson, seed))
             os.replace(folder / f"new-{lesson.notebook}", destination)
-            print(f"{folder.name} {lesson.number}: {seconds:.0f} s", flush=True)
+            print(f"{folder.name} {lesson.number}: {times.seconds:.0f} s", flush=True)
 
 
 def _parameters(lesson: Any, seed: int) -> dict[str, Any]:
@@ -116,10 +122,37 @@ def table() -> None:
         print(f"| {' | '.join(key)} | {len(values)} | {spread:.2g} | {largest:.3g} | {max(relative[key]):.1%} |")
 
 
+def ship() -> None:
+    """Write the results of the finished trainings for lesson 05: one seed on all kinds of machine, all seeds on one."""
+    from digits_helpers.train import SPREAD_FILE  # imports TensorFlow
+
+    runs, recipes = [], []
+    for path in sorted(FOLDER.glob("*/artifacts-04/training.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        seed, threads, kind = path.parents[1].name.split("-", 2)
+        runs.append({
+            "seed": int(seed.removeprefix("seed")), "threads": int(threads.removeprefix("threads")), "kind": kind,
+            "validation_loss": record["history"]["val_loss"][-1],
+            "validation_accuracy": record["history"]["val_accuracy"][-1],
+            "validation_images": round(60_000 * record["recipe"]["validation_fraction"]),
+        })  # fmt: skip
+        recipes.append({name: value for name, value in record["recipe"].items() if name != "seed"})
+    if not all(recipe == recipes[0] for recipe in recipes):
+        raise SystemExit(f"The runs in {FOLDER} were not all made by one recipe: remove the folder and run again.")
+    groups = {
+        "one seed, several kinds of machine": [run for run in runs if run["seed"] == 0],
+        "several seeds, one kind of machine": [
+            run for run in runs if f"seed0-threads{run['threads']}-{run['kind']}" == REFERENCE
+        ],
+    }
+    write_json(NETWORKS / SPREAD_FILE, {"recipe": recipes[0], "groups": groups})
+    print({name: len(group) for name, group in groups.items()})
+
+
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=["run", "table"])
+    parser.add_argument("action", choices=["run", "table", "ship"])
     parser.add_argument("--lessons", default="02,04,05")
     parser.add_argument("--seeds", default="0:3", help="first:end, as in Python")
     parser.add_argument("--threads", default="2,1,4")
@@ -127,6 +160,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.action == "table":
         table()
+        return
+    if options.action == "ship":
+        ship()
         return
     first, end = (int(number) for number in options.seeds.split(":"))
     threads = [int(number) for number in options.threads.split(",")]

@@ -397,7 +397,9 @@ def examine_mnist(download: bool = False) -> Finding:
         except MnistUnavailable as error:
             damaged = "".join(f"; {warning.message}" for warning in caught)
             advice = str(error) if download else _advice_without_mnist()
-            return Finding("Data", "MNIST", f"not here (looked in {place}{damaged})", NOTE, advice)
+            # Without MNIST the lessons work; who asked for it must learn from the exit status that it did not come.
+            status = STOP if download else NOTE
+            return Finding("Data", "MNIST", f"not here (looked in {place}{damaged})", status, advice)
         except DatasetError as error:  # the reader has named a folder, and it is no good
             return Finding("Data", "MNIST", f"not usable (looked in {place})", STOP, str(error))
     return Finding("Data", "MNIST", f"its digests match; found in {found.source}")

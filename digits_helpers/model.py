@@ -1,5 +1,7 @@
 """The networks of the series, one function each with the same signature (lessons 03 and 04)."""
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -94,3 +96,28 @@ def compile_model(model: keras.Model, learning_rate: float = 0.001) -> keras.Mod
         metrics=["accuracy"],
     )
     return model
+
+
+def describe_layers(model: keras.Model) -> list[str]:
+    """Say in a few words what each layer of a network is, so that two networks can be compared line by line.
+
+    Introduced in lesson 05.
+
+    Args:
+        model: any model made of Keras's layers.
+
+    Returns:
+        One text per layer, without the input: kind, size, activation where the kind has them, as in "Dropout 0.25".
+
+    >>> describe_layers(build_reference())[1:4]
+    ['Conv2D 64, 3×3, relu', 'MaxPooling2D 2×2', 'Dropout 0.25']
+    """
+    return [_describe(type(layer).__name__, layer.get_config()) for layer in model.layers]
+
+
+def _describe(kind: str, config: dict[str, Any]) -> str:
+    """Write a layer's kind with those settings that tell it from others of its kind."""
+    sizes = [str(config[key]) for key in ("filters", "units", "rate") if key in config]
+    windows = ["×".join(str(side) for side in config[key]) for key in ("kernel_size", "pool_size") if key in config]
+    activations = [config["activation"]] if config.get("activation", "linear") != "linear" else []
+    return f"{kind} {', '.join([*sizes, *windows, *activations])}".rstrip()

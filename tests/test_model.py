@@ -55,3 +55,18 @@ def test_compiled_as_the_recipe_says():
 @pytest.mark.parametrize("build", [models.build_linear, models.build_mlp, models.build_reference])
 def test_other_inputs_and_classes_have_the_same_signature(build):
     assert build(input_shape=(20, 20, 3), classes=4).output_shape == (None, 4)
+
+
+def test_layers_are_described_with_what_the_recipe_says_of_them():
+    assert models.describe_layers(models.build_reference()) == [
+        "Conv2D 32, 3×3, relu",
+        "Conv2D 64, 3×3, relu",
+        "MaxPooling2D 2×2",
+        "Dropout 0.25",
+        "Flatten",
+        "Dense 256, relu",
+        "Dropout 0.5",
+        "Dense 10, softmax",
+    ]
+    without_activation = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])
+    assert models.describe_layers(without_activation) == ["Dense 3"]

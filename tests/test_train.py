@@ -80,7 +80,7 @@ def test_epoch_log_prints_a_line_per_epoch_and_no_times(capsys, monkeypatch):
     fit_small([train.EpochLog()])
     printed = capsys.readouterr()
     assert re.fullmatch(
-        r"(epoch  [12]/2: loss \d\.\d{3}, accuracy \d+\.\d%, validation loss \d\.\d{3}, validation accuracy \d+\.\d%\n){2}",
+        r"(epoch  [12]/2: loss \d\.\d{3}, accuracy \d+\.\d%, validation accuracy \d+\.\d%\n){2}",
         printed.out,
     )
     assert printed.err == ""
@@ -255,6 +255,29 @@ def test_pickled_weights_are_not_unpickled(shipped, tmp_path, monkeypatch):
     with pytest.raises(train.RunError, match="damaged"):
         train.load_shipped()
     assert not (tmp_path / "sprung").exists()
+
+
+def test_the_spread_of_trainings_belongs_to_the_shipped_recipe():
+    groups = train.load_spread()
+    assert list(groups) == ["one seed, several kinds of machine", "several seeds, one kind of machine"]
+    one_seed, one_kind = groups.values()
+    assert {run["seed"] for run in one_seed} == {0}
+    assert len({(run["threads"], run["kind"]) for run in one_seed}) == len(one_seed) >= 4
+    assert len({(run["threads"], run["kind"]) for run in one_kind}) == 1
+    assert len({run["seed"] for run in one_kind}) == len(one_kind) >= 3
+    assert all(0.98 < run["validation_accuracy"] < 1 for run in one_seed + one_kind)
+    networks = train.shipped_folder()
+    recipes = [json.loads((networks / name).read_text(encoding="utf-8"))["recipe"] for name in ("spread.json", "reference.json")]
+    assert recipes[0] == {name: value for name, value in recipes[1].items() if name != "seed"}
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{}"])
+def test_a_damaged_spread_is_named(tmp_path, monkeypatch, content):
+    if content is not None:
+        (tmp_path / "spread.json").write_text(content, encoding="utf-8")
+    monkeypatch.setenv("DIGITS_NETWORKS_DIR", str(tmp_path))
+    with pytest.raises(train.RunError, match=r"spread\.json that ships with the series is missing or damaged: install"):
+        train.load_spread()
 
 
 class Mnist:
