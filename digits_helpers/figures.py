@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -366,18 +367,27 @@ def fit_curves(ax: Axes, histories: list[dict[str, list[float]]], title: str) ->
 def learning_curve(ax: Axes, history: dict[str, list[float]], metric: str) -> Axes:
     """Draw one metric of a training run, for training and validation.
 
+    The axis ends at round values. Limits that follow the data to the last digit would move everything in the figure
+    from one machine to the next.
+
     Args:
         ax: where to draw.
         history: Keras's history.
         metric: "loss", or "accuracy" (drawn in percent).
     """
     factor, unit = (100, " (%)") if metric == "accuracy" else (1, "")
+    drawn = np.concatenate([history[metric], history[f"val_{metric}"]]) * factor
+    if metric == "accuracy":
+        limits = (min(95, 5 * math.floor(drawn.min() / 5)), 100)
+    else:
+        step = 0.05 if drawn.max() < 0.5 else 0.5
+        limits = (0, step * math.ceil(drawn.max() / step))
     for place, (key, label) in enumerate([(metric, "training (with dropout)"), (f"val_{metric}", "validation")]):
         values = np.array(history[key]) * factor
         ax.plot(range(1, len(values) + 1), values, STYLES[place], marker=MARKERS[place], label=label)
-    ax.set(title=f"Reference network: {metric}", xlabel="epoch", ylabel=f"{metric}{unit}")
+    ax.set(title=f"Reference network: {metric}", xlabel="epoch", ylabel=f"{metric}{unit}", ylim=limits)
     ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.legend()
+    ax.legend(loc="lower right" if metric == "accuracy" else "upper right")
     return ax
 
 
