@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from digits_helpers.series import NOTEBOOKS, kernel_environment, read_notebook, run_lesson, select_lessons
+from digits_helpers.series import NOTEBOOKS, LessonTimes, kernel_environment, read_notebook, run_lesson, select_lessons
 
 # A cell counts as training if it calls one of these.
 TRAINING = (".fit(", "train_small(\n", "train_baseline(build, run_seed)", "train_on_few(build_")
@@ -55,30 +55,21 @@ def run(dataset: str, lessons: str = "01-05") -> None:
     whole = training = 0.0
     with tempfile.TemporaryDirectory() as folder, kernel_environment(DIGITS_ARTIFACTS_DIR=Path(folder) / "artifacts"):
         for lesson in select_lessons(lessons):
-            starts: list[tuple[int, float]] = []
-            destination = Path(folder) / lesson.notebook
-            seconds = run_lesson(
-                lesson, NOTEBOOKS, destination, {"dataset": dataset},
-                lambda cell, cells, starts=starts: starts.append((cell, time.perf_counter())),
-            )
-            inside = training_seconds(destination, starts)
-            print(f"  {lesson.slug:18} {seconds:7.1f} s, of which training {inside:7.1f} s")
-            whole, training = whole + seconds, training + inside
+            times = run_lesson(lesson, NOTEBOOKS, Path(folder) / lesson.notebook, {"dataset": dataset})
+            inside = training_seconds(NOTEBOOKS / lesson.notebook, times)
+            print(f"  {lesson.slug:18} {times.seconds:7.1f} s, of which training {inside:7.1f} s")
+            whole, training = whole + times.seconds, training + inside
     stop.set()
     watcher.join()
     print(f"  all lessons on {dataset}: {whole:.1f} s, of which training {training / whole:.0%}")
     print("  peak memory of the kernels:", ", ".join(f"{peak / 1e9:.2f} GB" for peak in peaks.values()))
 
 
-def training_seconds(notebook: Path, starts: list[tuple[int, float]]) -> float:
-    """Add up the times of the cells that train, from the times at which cells began."""
-    # papermill adds a cell for the parameters, which is not counted
-    cells = [cell for cell in read_notebook(notebook).cells if "injected-parameters" not in cell.metadata.get("tags", [])]
-    ends = [begun for _, begun in starts[1:]]
+def training_seconds(notebook: Path, times: LessonTimes) -> float:
+    """Add up the times of the cells that train."""
+    cells = read_notebook(notebook).cells
     return sum(
-        end - begun
-        for (number, begun), end in zip(starts, ends)
-        if cells[number - 1].cell_type == "code" and any(call in cells[number - 1].source for call in TRAINING)
+        cell.seconds for cell in times.cells if any(call in cells[cell.number - 1].source for call in TRAINING)
     )
 
 

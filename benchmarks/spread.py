@@ -31,6 +31,7 @@ from digits_helpers.files import write_json
 from digits_helpers.printed_numbers import find_numbers, quantities_of
 from digits_helpers.refresh import NETWORKS
 from digits_helpers.series import LESSONS, NOTEBOOKS, kernel_environment, read_notebook, run_lesson, select_lessons
+from digits_helpers.startup import quiet_startup
 
 FOLDER = Path(__file__).parents[1] / "build" / "spread"
 KINDS = {
@@ -124,7 +125,8 @@ def table() -> None:
 
 def ship() -> None:
     """Write the results of the finished trainings for lesson 05: one seed on all kinds of machine, all seeds on one."""
-    from digits_helpers.train import SPREAD_FILE  # imports TensorFlow
+    with quiet_startup():
+        from digits_helpers.train import SPREAD_FILE
 
     runs, recipes = [], []
     for path in sorted(FOLDER.glob("*/artifacts-04/training.json")):

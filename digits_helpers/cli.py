@@ -1,18 +1,28 @@
 """The command `digits`. Commands import what they need, so that `digits --help` answers at once."""
 
+from __future__ import annotations
+
+import contextlib
+import json
+import math
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 import digits_helpers
 from digits_helpers.errors import DigitsError
-from digits_helpers.parameters import PARAMETERS, check_value
+from digits_helpers.parameters import PARAMETERS, ParameterError, check_value
+
+if TYPE_CHECKING:
+    from digits_helpers.report import Report
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
@@ -26,6 +36,8 @@ class Commands(click.Group):
             return super().invoke(context)
         except DigitsError as error:
             _stop(str(error), exit_status(error))
+        except KeyboardInterrupt:
+            _stop("The command was interrupted.", INTERRUPTED)
         except OSError as error:
             name = f" ({error.filename})" if error.filename else ""
             _stop(f"A file cannot be read or written{name}: {error.strerror or error}.", FAILED)
@@ -34,14 +46,14 @@ class Commands(click.Group):
 def exit_status(error: DigitsError) -> int:
     """Return 2 when the input was at fault, 130 after an interruption, and 1 when a run failed."""
     from digits_helpers.data import DatasetError
-    from digits_helpers.parameters import ParameterError
     from digits_helpers.report import OutputError
+    from digits_helpers.results import ExpectedError
     from digits_helpers.series import Interrupted, SelectionError
     from digits_helpers.verify import VerifyError
 
     if isinstance(error, Interrupted):
         return INTERRUPTED
-    bad_input = (DatasetError, ParameterError, OutputError, SelectionError, VerifyError)
+    bad_input = (DatasetError, ExpectedError, ParameterError, OutputError, SelectionError, VerifyError)
     return BAD_INPUT if isinstance(error, bad_input) else FAILED
 
 
@@ -98,6 +110,15 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     click.echo(f"Warning: {message}", err=True)
 
 
+def _minutes(context: click.Context, option: click.Parameter, text: str) -> float:
+    """Read a number of minutes."""
+    with contextlib.suppress(ValueError):
+        minutes = float(text)
+        if 0 < minutes < math.inf:
+            return minutes
+    raise ParameterError(f"cell-timeout = {text!r} is not allowed: give minutes, a number above 0, for example 60.")
+
+
 @main.command()
 @_parameter("dataset")
 @_parameter("epochs")
@@ -105,20 +126,87 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 @_parameter("seed")
 @click.option("--lessons", default="01-05", show_default=True, help="Which lessons: 02, 01-05 or 01,03.")
 @click.option("--output", default="report", show_default=True, metavar="DIR", help="Folder of the report.")
-def report(lessons: str, output: str, **parameters: Any) -> None:
+@click.option("--resume", is_flag=True, help="Go on with a report that was cut short; what is complete stays.")
+@click.option("--check", type=click.Path(path_type=Path), metavar="FILE", help="Fail where results differ from FILE.")
+@click.option(
+    "--cell-timeout", default="60", show_default=True, callback=_minutes, metavar="MINUTES", help="Limit for one cell."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print errors and the place of the report only.")
+@click.pass_context
+def report(context: click.Context, lessons: str, output: str, quiet: bool, **options: Any) -> None:
     """Run the lessons in order and make a report of them."""
-    from digits_helpers.report import run_report
-    from digits_helpers.results import headline_text
-    from digits_helpers.series import NOTEBOOKS, select_lessons
+    from digits_helpers.report import WriteError, run_report
+    from digits_helpers.series import NOTEBOOKS, Interrupted, select_lessons
 
-    made = run_report(select_lessons(lessons), Path(output), NOTEBOOKS, say=click.echo, **parameters)
-    if made.headline:
-        click.echo(headline_text(made.headline))
-    click.echo(f"Report: {made.index}")
+    say = (lambda line: None) if quiet else click.echo
+    chosen = select_lessons(lessons)
+    try:
+        made = run_report(chosen, Path(output), NOTEBOOKS, say=say, quiet=quiet, **options)
+    except (Interrupted, WriteError):
+        click.echo(_how_to_go_on(context))
+        raise
+    _conclude(made, say)
     if made.failure:
         if made.kept_notebook:
             click.echo(f"Partly executed notebook: {made.kept_notebook}")
+        click.echo(_how_to_go_on(context))
         _stop(made.failure, FAILED)
+    if made.expected:
+        _check(made, say)
+
+
+def _conclude(made: Report, say: Callable[[str], None]) -> None:
+    """Print the headline and where the report is."""
+    from digits_helpers.results import headline_text
+
+    if made.headline:
+        say(headline_text(made.headline))
+    click.echo(f"Report: {made.index}")
+
+
+def _how_to_go_on(context: click.Context) -> str:
+    """Write the command that goes on with a report, with the options of this one."""
+    words = ["digits", "report", "--resume"]
+    for option in context.command.params:
+        name = str(option.name)
+        if name != "resume" and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            value = context.params[name]
+            words += [option.opts[-1]] if value is True else [option.opts[-1], str(value)]
+    return "Go on with: " + (subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words))
+
+
+def _check(made: Report, say: Callable[[str], None]) -> None:
+    """Print how the results compare with the expected ones; stop where one of them has drifted."""
+    from digits_helpers.verdict import as_table
+
+    rows = json.loads((made.folder / "results.json").read_text(encoding="utf-8"))["verdict"]
+    drifted = [row["quantity"] for row in rows if row["ok"] is False]
+    (click.echo if drifted else say)(as_table(rows))
+    if drifted:
+        _stop(f"The results differ from {str(made.expected)!r} in {', '.join(drifted)}: see the table above.", FAILED)
+
+
+@main.command()
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUES", help="What varies: seed=0:10 or epochs=1,3; repeat it.")
+@_parameter("dataset")
+@click.option("--lessons", default="04-05", show_default=True, help="Which lessons a run consists of: 04-05 or 02,04.")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Runs at a time on this machine; one per processor.")
+@click.option("--scheduler", metavar="ADDRESS", help="Use the dask cluster at this address, as in tcp://192.0.2.1:8786.")
+@click.option("--output", default="sweep", show_default=True, metavar="DIR", help="Folder of the table and the notebooks.")
+@click.option("--resume", is_flag=True, help="Run only what is missing, failed or outdated in the folder.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but the end.")
+def sweep(lessons: str, output: str, settings: tuple[str, ...], **options: Any) -> None:
+    """Run lessons once for every combination of parameters, many at a time, and make one table."""
+    from digits_helpers.series import NOTEBOOKS, select_lessons
+    from digits_helpers.sweep import count_runs, run_sweep, spread_lines
+
+    table = run_sweep(settings, select_lessons(lessons), Path(output), NOTEBOOKS, say=click.echo, **options)
+    for line in spread_lines(table):
+        click.echo(line)
+    click.echo(f"Table: {table.csv_path} ({count_runs(len(table.rows))} on {table.settings['dataset']} data)")
+    if table.failed:
+        first = table.failed[0]
+        _stop(f"{count_runs(len(table.failed))} failed, the first of them {first.name}: {first.error}", FAILED)
 
 
 @main.command(context_settings={"ignore_unknown_options": True})

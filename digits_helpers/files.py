@@ -1,5 +1,6 @@
 """Write files whole or not at all."""
 
+import contextlib
 import json
 import os
 import tempfile
@@ -9,6 +10,8 @@ from typing import Any
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all: to a temporary neighbour first, then renamed into place.
+
+    What is written has reached the disk before it takes its place, so that a power cut leaves the old or the new file.
 
     Args:
         path: where the file shall be, in an existing folder; an older one is replaced.
@@ -22,13 +25,31 @@ def write_whole(path: Path, content: str | bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        Path(temporary).unlink(missing_ok=True)  # an interruption can come right after the renaming
         raise
+    _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Have the new name of a file reach the disk, too, where the system knows how (Windows does not)."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a dictionary as readable JSON, whole or not at all."""
     write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def reason(error: OSError) -> str:
+    """Say in a few words why a file cannot be read or written, as in "No space left on device"."""
+    return error.strerror or type(error).__name__

@@ -119,5 +119,5 @@ def _describe(kind: str, config: dict[str, Any]) -> str:
     """Write a layer's kind with those settings that tell it from others of its kind."""
     sizes = [str(config[key]) for key in ("filters", "units", "rate") if key in config]
     windows = ["×".join(str(side) for side in config[key]) for key in ("kernel_size", "pool_size") if key in config]
-    activations = [config["activation"]] if config.get("activation", "linear") != "linear" else []
+    activations = [str(config["activation"])] if config.get("activation", "linear") != "linear" else []
     return f"{kind} {', '.join([*sizes, *windows, *activations])}".rstrip()

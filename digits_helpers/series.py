@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
+import json
 import logging
 import os
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digits_helpers.errors import DigitsError
-from digits_helpers.files import write_whole
+from digits_helpers.files import reason, write_json, write_whole
 from digits_helpers.parameters import assigned_names
 
 if TYPE_CHECKING:
@@ -23,6 +26,36 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = PROJECT / "notebooks"
 README = PROJECT / "README.md"
+KERNEL_FILE = ".kernel.json"  # beside the notebook that runs: which process executes it
+MEMORY = "digits-memory:"  # how the names begin that papermill reads and writes in memory
+
+
+@dataclass(frozen=True)
+class CellTime:
+    """How long one cell took.
+
+    Attributes:
+        number: from 1, in the numbering of the stored notebook.
+        seconds: wall time, rounded to 0.01.
+        source: first line of the cell.
+    """
+
+    number: int
+    seconds: float
+    source: str
+
+
+@dataclass(frozen=True)
+class LessonTimes:
+    """How long a lesson took.
+
+    Attributes:
+        seconds: wall time with the start and the end of the kernel, rounded to 0.1.
+        cells: the code cells that were executed, in order.
+    """
+
+    seconds: float
+    cells: list[CellTime] = field(default_factory=list)
 
 
 class SelectionError(DigitsError):
@@ -30,11 +63,23 @@ class SelectionError(DigitsError):
 
 
 class LessonError(DigitsError):
-    """A lesson stopped before its end."""
+    """A lesson stopped before its end.
+
+    Attributes:
+        times: how long it and its cells took until then; None when it did not start.
+    """
+
+    times: LessonTimes | None = None
 
 
 class Interrupted(DigitsError):
-    """Someone ended the run from outside, for example with Ctrl-C."""
+    """Someone ended the run from outside, for example with Ctrl-C.
+
+    Attributes:
+        times: how long the lesson and its cells took until then; None when it was not in a lesson.
+    """
+
+    times: LessonTimes | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +216,12 @@ def declared_parameters(notebook: NotebookNode) -> list[str]:
     return [name for cell in notebook.cells if has_tag(cell, "parameters") for name in assigned_names(cell.source)]
 
 
+def given_parameters(notebook: NotebookNode, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Choose, of the parameters of a run, those that a lesson is given: the ones that it declares."""
+    declared = declared_parameters(notebook)
+    return {name: value for name, value in parameters.items() if name in declared}
+
+
 def clean_notebook(notebook: NotebookNode) -> NotebookNode:
     """Remove what running adds and nobody reads: papermill's records (with paths), times, versions, widget states.
 
@@ -249,7 +300,7 @@ def _set_environment(variables: dict[str, str | Path | None]) -> None:
 
 
 class _Position:
-    """Where in the lesson the run is, in the numbers of the stored notebook."""
+    """Where in the lesson the run is, in the numbers of the stored notebook, and how long its cells took."""
 
     def __init__(self, notebook: NotebookNode, injects: bool, report: Callable[[int, int], None]) -> None:
         """Take the stored notebook, and whether papermill adds a cell of its own after the parameters."""
@@ -258,18 +309,42 @@ class _Position:
         self.injected = tagged[0] + 1 if injects and tagged else len(notebook.cells)
         self.report = report
         self.index = 0
+        self.started = time.monotonic()
+        self.entered: float | None = None  # when the cell that is being executed was started
+        self.seconds: dict[int, float] = {}
 
     def enter(self, cell: NotebookNode, cell_index: int) -> None:
-        """Note that papermill starts a cell."""
+        """Note that papermill comes to a cell."""
         # papermill's own cell, and an error in it, belong to the parameters cell before it
         self.index = cell_index - (cell_index >= self.injected)
         self.report(self.index + 1, len(self.notebook.cells))
 
+    def begin(self, cell: NotebookNode, cell_index: int) -> None:
+        """Note that the kernel receives the cell; cells of text never get here."""
+        self.entered = time.monotonic()
+
+    def leave(self, **_: Any) -> None:
+        """Note that the cell has ended, well or not."""
+        if self.entered is not None:
+            self.seconds[self.index] = self.seconds.get(self.index, 0.0) + time.monotonic() - self.entered
+        self.entered = None
+
+    @property
+    def times(self) -> LessonTimes:
+        """How long lesson and cells took until now."""
+        took = self.seconds.items()
+        cells = [CellTime(index + 1, round(seconds, 2), self.first_line(index)) for index, seconds in took]
+        return LessonTimes(round(time.monotonic() - self.started, 1), cells)
+
+    def first_line(self, index: int) -> str:
+        """First line of a cell of the stored notebook."""
+        lines = self.notebook.cells[index].source.strip().splitlines() if self.notebook.cells else []
+        return lines[0].strip() if lines else "empty"
+
     @property
     def description(self) -> str:
         """Number and first line of the cell."""
-        lines = self.notebook.cells[self.index].source.strip().splitlines() if self.notebook.cells else []
-        return f"cell {self.index + 1} ({lines[0].strip() if lines else 'empty'})"
+        return f"cell {self.index + 1} ({self.first_line(self.index)})"
 
 
 def run_lesson(
@@ -278,11 +353,11 @@ def run_lesson(
     destination: Path,
     parameters: dict[str, Any],
     on_cell: Callable[[int, int], None] = lambda cell, cells: None,
-) -> float:
+    cell_timeout: float | None = None,
+) -> LessonTimes:
     """Run one lesson in a fresh kernel, in the destination's folder.
 
-    The executed notebook appears whole: while the lesson runs it has another name. A lesson that stops leaves what it
-    has done so far.
+    The executed notebook appears whole, when the lesson has ended. A lesson that stops leaves what it has done so far.
 
     Args:
         lesson: the lesson.
@@ -290,28 +365,69 @@ def run_lesson(
         destination: where the executed notebook goes.
         parameters: values by name; the lesson receives those that it declares.
         on_cell: is called with the number of the cell that starts, from 1, and the number of cells.
+        cell_timeout: minutes that a cell may take; None for no limit.
 
     Returns:
-        Seconds that the lesson took.
+        How long the lesson and its cells took.
 
     Raises:
-        LessonError: the lesson stopped; lesson, cell and error are named.
+        LessonError: the lesson stopped, or its notebook cannot be written; lesson, cell and error are named.
         Interrupted: the run was ended from outside.
     """
-    source = notebook_path(lesson, notebooks)
-    notebook = read_notebook(source)
-    given = {name: value for name, value in parameters.items() if name in declared_parameters(notebook)}
+    notebook = read_notebook(notebook_path(lesson, notebooks))
+    given = given_parameters(notebook, parameters)
     position = _Position(notebook, bool(given), on_cell)
-    part = destination.with_name(f".part-{destination.name}")
-    started = time.monotonic()
+    failure: LessonError | Interrupted | None = None
+    name = f"{MEMORY}{lesson.notebook}"
+    memory = _memory()
+    memory.texts[name] = notebook_text(notebook)
     try:
-        _run_papermill(source, part, given, position)
+        _run_papermill(name, destination.parent, given, position, cell_timeout)
     except _Stopped as stop:
         kind = Interrupted if stop.interrupted else LessonError
-        raise kind(f"Lesson {lesson.name} stopped in {position.description}: {stop}") from stop
+        failure = kind(f"Lesson {lesson.name} stopped in {position.description}: {stop}")
     finally:
-        _finish_notebook(part, destination)
-    return time.monotonic() - started
+        position.leave()
+        end_kernel(destination.parent)
+    unwritten = _store(lesson, memory.texts.pop(name), destination)
+    failure = failure or unwritten
+    if failure:
+        failure.times = position.times
+        raise failure
+    return position.times
+
+
+class _Memory:
+    """Where papermill reads and writes notebooks: no folder name, full disk or kill can spoil one half written.
+
+    papermill calls this an input/output handler; files are written by `run_lesson`, once and whole.
+    """
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.texts: dict[str, str] = {}
+
+    def read(self, name: str) -> str:
+        """Return a notebook's text."""
+        return self.texts[name]
+
+    def write(self, text: str, name: str) -> None:
+        """Keep a notebook's text."""
+        self.texts[name] = text
+
+    def pretty_path(self, name: str) -> str:
+        """Return the name for papermill's log."""
+        return name
+
+
+@functools.cache
+def _memory() -> _Memory:
+    """Make papermill use memory for names that begin with `MEMORY`."""
+    from papermill.iorw import papermill_io  # slow: about a second
+
+    memory = _Memory()
+    papermill_io.register(MEMORY, memory)
+    return memory
 
 
 class _Stopped(Exception):
@@ -322,42 +438,96 @@ class _Stopped(Exception):
         self.interrupted = interrupted
 
 
-def _run_papermill(source: Path, destination: Path, parameters: dict[str, Any], position: _Position) -> None:
+def _run_papermill(
+    name: str, folder: Path, parameters: dict[str, Any], position: _Position, cell_timeout: float | None
+) -> None:
     """Run a notebook with papermill; every way to fail becomes `_Stopped`."""
-    import papermill  # slow: about a second
-    from jupyter_client import AsyncKernelManager
-    from nbclient.exceptions import DeadKernelError
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-    class QuietKernel(AsyncKernelManager):
-        """What the kernel's process says besides the notebook would tear the progress line."""
-
-        async def start_kernel(self, **options: Any) -> None:
-            await super().start_kernel(**options, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    for name in ("papermill", "asyncio"):
-        logging.getLogger(name).addHandler(logging.NullHandler())  # what they log is said below, once
+    for logger in ("papermill", "asyncio"):
+        logging.getLogger(logger).addHandler(logging.NullHandler())  # what they log is said below, once
     try:
         papermill.execute_notebook(
-            source, destination, parameters, kernel_name="python3", progress_bar=False, cwd=destination.parent,
-            kernel_manager_class=QuietKernel, on_cell_start=position.enter, record_timing=False,
+            name, name, parameters, kernel_name="python3", progress_bar=False, cwd=folder,
+            kernel_manager_class=_kernel_manager(folder), on_cell_start=position.enter, on_cell_execute=position.begin,
+            on_cell_executed=position.leave, record_timing=False,
+            execution_timeout=max(1, round(60 * cell_timeout)) if cell_timeout else None,
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
-        first_line = (error.evalue.strip().splitlines() or [""])[0]
-        raise _Stopped(f"{error.ename}: {first_line}".removesuffix(": ")) from error
+        raise _Stopped(_cell_error(error.ename, error.evalue)) from error
     except KeyboardInterrupt as error:
         raise _Stopped("the run was interrupted.", interrupted=True) from error
     except DeadKernelError as error:
         raise _Stopped(
             "the kernel died; it was ended from outside or ran out of memory, so close other programs and run again."
         ) from error
-    except Exception as error:  # papermill and nbclient raise many kinds: a full disk, a kernel that does not answer
-        reason = (str(error).strip().splitlines() or [""])[0]
-        raise _Stopped(f"{type(error).__name__}: {reason}".removesuffix(": ")) from error
+    except CellTimeoutError as error:
+        raise _Stopped(
+            f"it took longer than the {cell_timeout:g} minutes that a cell may take; give more with --cell-timeout."
+        ) from error
+    except Exception as error:  # papermill and nbclient raise many kinds, for example where a kernel does not answer
+        raise _Stopped(_cell_error(type(error).__name__, str(error))) from error
 
 
-def _finish_notebook(part: Path, destination: Path) -> None:
-    """Give what papermill has written its final name; it is cleaned where it can be read."""
-    if part.is_file():
-        with contextlib.suppress(LessonError):  # a kill in the middle of papermill's writing: keep what there is
-            write_whole(part, notebook_text(clean_notebook(read_notebook(part))))
-        os.replace(part, destination)
+def _cell_error(kind: str, message: str) -> str:
+    """Say in one line what went wrong, and what helps where that is known."""
+    first_line = (message.strip().splitlines() or [""])[0]
+    said = f"{kind}: {first_line}".removesuffix(": ")
+    if kind == "MemoryError":
+        return f"{said.removesuffix('.')}; the memory is full, so close other programs and run again."
+    if kind == "OSError" and f"[Errno {errno.ENOSPC}]" in first_line:
+        return f"{said}; the disk is full, so make room and run again."
+    return said
+
+
+def _kernel_manager(folder: Path) -> type:
+    """Make the class that starts a kernel whose process can be found again in `folder`."""
+    from jupyter_client import AsyncKernelManager
+
+    class FoundKernel(AsyncKernelManager):
+        async def start_kernel(self, **options: Any) -> None:
+            # What the kernel's process says besides the notebook would tear the progress line
+            await super().start_kernel(**options, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            with contextlib.suppress(OSError):  # the lesson will say that nothing can be written
+                write_json(folder / KERNEL_FILE, {"pid": self.provisioner.pid, "connection": self.connection_file})
+
+    return FoundKernel
+
+
+def end_kernel(folder: Path) -> None:
+    """End the kernel that a run has left in a folder, so that it writes nothing into the next run.
+
+    A kernel ends itself within about a second when the process that started it is killed. A run that follows at once
+    must not wait for that.
+
+    Args:
+        folder: folder of the notebook that the kernel executes.
+    """
+    import psutil
+
+    path = folder / KERNEL_FILE
+    try:
+        kernel = json.loads(path.read_text(encoding="utf-8"))
+        process = psutil.Process(kernel["pid"])
+        if kernel["connection"] in process.cmdline():  # else the number belongs to another process by now
+            process.kill()
+            process.wait(10)
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+        pass  # none there, or ended: nothing is left to do
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def _store(lesson: Lesson, text: str, destination: Path) -> LessonError | None:
+    """Write the executed notebook, cleaned; return what prevents it."""
+    import nbformat
+
+    try:
+        write_whole(destination, notebook_text(clean_notebook(nbformat.reads(text, as_version=4))))
+    except OSError as error:
+        return LessonError(
+            f"Lesson {lesson.name} came to its end, but its notebook cannot be written ({reason(error)}): make room "
+            "and run again."
+        )
+    return None

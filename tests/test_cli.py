@@ -8,6 +8,8 @@ import time
 
 import pytest
 from click.testing import CliRunner
+from report_process import PlayedLessons
+from sample_results import sample_evaluation
 from tiny_lessons import write_lesson
 
 import digits_helpers
@@ -42,6 +44,11 @@ def tiny_series(tmp_path, monkeypatch):
         (["--lessons", "09"], "lessons = '09' is not allowed: give numbers from 01 to 05,"),
         (["--lessons", "banana"], "lessons = 'banana' is not allowed: give numbers from 01 to 05,"),
         (["--output", "taken"], "is a file, but a report needs a folder: choose another folder with --output,"),
+        (["--cell-timeout", "0"], "cell-timeout = '0' is not allowed: give minutes, a number above 0, for example 60."),
+        (["--cell-timeout", "nan"], "cell-timeout = 'nan' is not allowed: give minutes, a number above 0, for example 60."),
+        (["--cell-timeout", "1h"], "cell-timeout = '1h' is not allowed: give minutes, a number above 0, for example 60."),
+        (["--check", "nowhere.json"], "The file 'nowhere.json' with expected results cannot be read (No such file or directory)"),
+        (["--check", "taken"], "The file 'taken' with expected results is not JSON"),
         (["--batch-size", "1437"], "batch_size = 1437 is larger than the training set of"),
     ],
 )
@@ -86,6 +93,51 @@ def test_a_lesson_that_fails_is_exit_status_1(tiny_series):
         "Error: Lesson 02 Preprocess the images stopped in cell 3 (raise ValueError('no')): ValueError: no\n"
     )
     assert f"Partly executed notebook: {tiny_series / 'report' / 'notebooks' / '02_preprocess.ipynb'}" in result.stdout
+
+
+@pytest.fixture
+def played(tiny_series, monkeypatch):
+    """The series without kernels; lesson 05 leaves the results of one real run."""
+    lessons = PlayedLessons(monkeypatch)
+    content = json.dumps(sample_evaluation())
+    lessons.before["05"] = lambda artifacts: (artifacts / "results.json").write_text(content, encoding="utf-8")
+    return lessons
+
+
+def test_quiet_prints_the_place_of_the_report_only(tiny_series, played):
+    result = digits("report", "--dataset", "embedded", "-q")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == f"Report: {tiny_series / 'report' / 'index.html'}\n"
+
+
+def test_results_are_checked_against_a_file(tiny_series, played):
+    assert digits("report", "--dataset", "embedded", "--seed", "3").exit_code == 0
+    expected = tiny_series / "expected.json"
+    expected.write_bytes((tiny_series / "report" / "results.json").read_bytes())
+    played.ran.clear()
+    again = ["report", "--dataset", "embedded", "--seed", "3", "--resume", "--check", "expected.json"]
+    result = digits(*again)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "test accuracy" in result.stdout
+    assert digits(*again, "--quiet").stdout == f"Report: {tiny_series / 'report' / 'index.html'}\n"
+
+    other = json.loads(expected.read_text(encoding="utf-8"))
+    other["metrics"]["test_accuracy"]["value"] = 0.5
+    expected.write_text(json.dumps(other), encoding="utf-8")
+    result = digits(*again, "--quiet")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: The results differ from 'expected.json' in test accuracy: see the table above.\n"
+    assert "test accuracy" in result.stdout
+    assert played.ran == []  # all of it without running a lesson
+
+
+def test_an_interruption_is_one_sentence(tiny_series, monkeypatch):
+    def interrupt(dataset):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("digits_helpers.data.load_digits", interrupt)
+    result = digits("report", "--dataset", "embedded")
+    assert (result.exit_code, result.stderr) == (130, "Error: The command was interrupted.\n")
 
 
 def test_a_full_disk_is_one_sentence(monkeypatch):
@@ -149,7 +201,7 @@ def test_the_whole_series_on_the_embedded_digits(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
     assert [lesson["status"] for lesson in results["lessons"]] == ["complete"] * len(LESSONS)
-    assert results["dataset"] == "embedded"
+    assert results["dataset"]["name"] == "embedded"
     headline = results["headline"]
     # A trial of this recipe reached 98.9 % on the 360 held-out images. One image is 0.28 points and the 95 % interval
     # of 98.9 % is 97.2 to 99.6 %: a run below 95 % is not bad luck, something is broken.

@@ -1,37 +1,30 @@
 """The report: its folder, its pages, and what it says when a lesson stops."""
 
 import errno
-import io
+import hashlib
 import json
 import re
-from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
+from html_page import Page
 from tiny_lessons import PARAMETERS, printed, read, write_lesson
 
 from digits_helpers import report as report_module
-from digits_helpers.pages import link_pages
+from digits_helpers.data import EMBEDDED_DIGEST, MNIST_DIGESTS, load_digits
 from digits_helpers.parameters import ParameterError
-from digits_helpers.progress import Progress
 from digits_helpers.report import (
+    LOCK,
     MARKER,
     OutputError,
     check_output,
+    data_digests,
+    expected_times,
     prepare_output,
     run_report,
 )
-from digits_helpers.results import headline_text, read_headline
-from digits_helpers.series import LESSONS, LessonError, select_lessons
+from digits_helpers.resume import STATE_FILE, LessonState, State
+from digits_helpers.series import LESSONS, CellTime, LessonError, LessonTimes, select_lessons
 
-# A small PNG with its alternative text, as the lessons show their figures.
-SHOW_FIGURE = """
-import base64, IPython.display
-png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-IPython.display.display(
-    {"image/png": png, "text/plain": "alt"}, raw=True, metadata={"image/png": {"alt": "5 is < 6 & the \\"rarest\\" class"}}
-)
-"""
 WRITE_RESULTS = """
 import json, os, pathlib
 folder = pathlib.Path(os.environ["DIGITS_ARTIFACTS_DIR"])
@@ -41,37 +34,15 @@ print(dataset, network, (folder / "network").exists())
 """
 
 
-class Page(HTMLParser):
-    """What a test wants to know of a page: tags with attributes, and its text."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.text += data
-
-    def values(self, attribute, tag=None):
-        return [attrs[attribute] for name, attrs in self.tags if attribute in attrs and tag in (None, name)]
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A report of lessons 04 and 05 on the embedded digits, in a folder with a blank and an umlaut."""
     folder = tmp_path_factory.mktemp("series")
     notebooks = folder / "notebooks"
-    links = "[before](03_build_cnn.ipynb) [next](05_evaluate.ipynb#scores) [contents](../README.md#lessons) [x](https://example.org)"
     write_lesson(
         notebooks,
         "04",
         "import os, pathlib\nfolder = pathlib.Path(os.environ['DIGITS_ARTIFACTS_DIR'])\n(folder / 'network').touch()\nprint(epochs, seed)",
-        SHOW_FIGURE,
-        f"from IPython.display import Markdown\nMarkdown('{links} and $x^2$')",
     )
     write_lesson(notebooks, "05", WRITE_RESULTS, parameters=PARAMETERS + '\nnetwork = "auto"')
     said = []
@@ -88,6 +59,8 @@ def test_everything_is_there(finished):
     names = {path.relative_to(report.folder).as_posix() for path in report.folder.rglob("*") if path.is_file()}
     assert names == {
         MARKER,
+        LOCK,
+        STATE_FILE,
         "index.html",
         "results.json",
         "04_train.html",
@@ -112,55 +85,17 @@ def test_the_notice_is_said(finished):
     assert "**" not in Page(report.index).text + "".join(said)
 
 
-def test_the_first_page(finished):
-    report, _ = finished
-    page = Page(report.index)
-    assert "Test accuracy 99.17 % (95 % interval 98.97–99.33 %), 83 errors of 10,000" in page.text
-    assert {"04_train.html", "05_evaluate.html", "notebooks/04_train.ipynb", "results.json"} <= set(page.values("href"))
-    assert ("html", {"lang": "en"}) in page.tags
-    assert "viewport" in page.values("name", "meta")
-    assert "not complete" not in page.text
-    assert re.search(r"epochs\s*2\b", page.text)
-    assert "prefers-color-scheme: dark" in report.index.read_text(encoding="utf-8")
-
-
 def test_the_results_as_json(finished):
     report, _ = finished
     results = json.loads((report.folder / "results.json").read_text(encoding="utf-8"))
     assert results["complete"] is True
     assert results["headline"]["errors"] == 83
-    assert results["dataset"] == "embedded"
-    assert results["parameters"] == {"dataset": "embedded", "seed": 3, "epochs": 2, "batch_size": 64, "network": "own"}
+    assert results["dataset"]["name"] == "embedded"
+    used = {"dataset": "embedded", "seed": 3, "epochs": 2, "batch_size": 64, "network": "own"}
+    assert results["parameters"]["used"] == used
     assert [(lesson["number"], lesson["status"]) for lesson in results["lessons"]] == [("04", "complete"), ("05", "complete")]
     assert all(lesson["seconds"] > 0 for lesson in results["lessons"])
-
-
-def test_a_page_links_to_pages(finished):
-    report, _ = finished
-    links = Page(report.folder / "04_train.html").values("href", "a")
-    assert "05_evaluate.html#scores" in links
-    assert "https://example.org" in links
-    assert links.count("index.html") == 2  # README's table, and lesson 03, which is not in this report
-    assert not [link for link in links if link.endswith(".ipynb")]
-
-
-def test_a_page_asks_no_other_host_for_anything(finished):
-    report, _ = finished
-    for path in report.folder.glob("*.html"):
-        page = Page(path)
-        loaded = page.values("src") + page.values("href", "link")
-        assert all(address.startswith("data:") for address in loaded), path.name
-        assert not re.search(r"@import|url\(\s*['\"]?(https?:)?//", path.read_text(encoding="utf-8")), path.name
-
-
-def test_a_page_has_title_language_and_alternative_texts(finished):
-    report, _ = finished
-    page = Page(report.folder / "04_train.html")
-    assert ("html", {"lang": "en"}) in page.tags
-    assert "viewport" in page.values("name", "meta")
-    assert "<title>04 Train the network</title>" in (report.folder / "04_train.html").read_text(encoding="utf-8")
-    assert page.values("alt", "img") == ['5 is < 6 & the "rarest" class']
-    assert "$x^2$" in page.text  # formulas stay readable as TeX
+    assert [cell["number"] for cell in results["lessons"][0]["cells"]] == [2, 3]  # in the stored notebook
 
 
 def test_a_lesson_that_fails_ends_the_run_and_the_first_page_says_so(tmp_path):
@@ -251,7 +186,7 @@ def test_an_older_report_with_something_else_in_it_is_refused_untouched(tmp_path
 def test_an_older_report_is_replaced_whatever_state_it_is_in(tmp_path):
     output = tmp_path / "report"
     prepare_output(output)
-    leftovers = "index.html 01_explore_data.html results.json notebooks/02_preprocess.ipynb notebooks/.part-04_train.ipynb"
+    leftovers = "index.html 01_explore_data.html results.json notebooks/02_preprocess.ipynb notebooks/.04_train.ipynb-x1_y notebooks/.kernel.json"
     for name in [*leftovers.split(), "artifacts/reference.keras", ".index.html-x1_y", ".DS_Store"]:
         (output / name).write_text("old", encoding="utf-8")
     (output / "notebooks" / ".ipynb_checkpoints").mkdir()
@@ -287,53 +222,35 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
 # --- Small parts ---
 
 
-def test_link_pages_leaves_other_links():
-    html = '<a href="#top">a</a> <a href="my_05_evaluate.ipynb">b</a> <a href="../LICENSE">c</a>'
-    assert link_pages(html, {"05_evaluate.ipynb": "05_evaluate.html"}) == html
-
-
-@pytest.mark.parametrize("content", ["", "{}", '{"headline": null}', '{"headline": {"errors": 1}}', "[1]"])
-def test_a_headline_that_is_not_there(tmp_path, content):
-    (tmp_path / "results.json").write_text(content, encoding="utf-8")
-    assert read_headline(tmp_path) is None
-    assert read_headline(tmp_path / "nowhere") is None
-
-
-def test_headline_of_one_error_in_embedded_digits():
-    # 356 of 360: the Wilson interval is 97.18–99.57 %
-    headline = {"test_accuracy": 356 / 360, "low": 0.97177, "high": 0.99566, "errors": 4, "n": 360}
-    assert headline_text(headline) == "Test accuracy 98.89 % (95 % interval 97.18–99.57 %), 4 errors of 360"
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-def test_progress_on_a_terminal_is_one_line_that_moves(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "60")
-    stream = Terminal()
-    progress = Progress(stream)
-    progress.start("Lesson 04 Train the network")
-    progress.enter(7, 30)
-    progress._stop.wait(1.2)
-    progress.end("complete")
-    written = stream.getvalue()
-    assert "cell 7 of 30 · 0:01" in written
-    assert written.count("\n") == 1
-    assert written.endswith("\rLesson 04 Train the network: complete (0:01)\n")
-    assert all(len(line) < 60 for line in re.split(r"[\r\n]", written))
-
-
-def test_progress_elsewhere_is_plain_lines():
-    stream = io.StringIO()
-    progress = Progress(stream)
-    progress.start("Lesson 01 Explore the data")
-    progress.enter(1, 2)
-    progress.end("complete")
-    assert stream.getvalue() == "Lesson 01 Explore the data: started\nLesson 01 Explore the data: complete (0:00)\n"
-
-
 def test_the_kept_notebook_can_be_opened(finished):
     report, _ = finished
     assert [cell.cell_type for cell in read(report.folder / "notebooks" / "05_evaluate.ipynb").cells][:2] == ["markdown", "code"]
+
+
+def test_the_digests_are_those_of_the_idx_files():
+    digits = load_digits("embedded")
+    digests = data_digests(digits)
+    assert digests["all"] == EMBEDDED_DIGEST
+    # magic number (unsigned bytes, one dimension) and the number of labels, then the labels: the form of MNIST's files
+    file = b"\x00\x00\x08\x01" + (360).to_bytes(4, "big") + bytes(digits.test_labels.tolist())
+    assert digests["test_labels"] == hashlib.sha256(file).hexdigest()
+    assert set(digests) == {*MNIST_DIGESTS, "all"}
+
+
+REFERENCE = {"dataset": "mnist", "seed": 3, "epochs": 10, "batch_size": 128, "network": "own"}
+
+
+def test_how_long_lessons_should_take():
+    lessons = select_lessons("04-05")
+    minutes = {f"Lesson {lesson.name}": 60 * lesson.running for lesson in lessons}
+    measured = expected_times(lessons, State(), REFERENCE)
+    assert {name: times.seconds for name, times in measured.items()} == minutes  # README's times are of this recipe
+    assert expected_times(lessons, State(), {**REFERENCE, "epochs": 3}) == {}
+    assert expected_times(lessons, State(), {**REFERENCE, "dataset": "embedded"}) == {}
+
+    times = LessonTimes(7.0, [CellTime(2, 6.5, "")])
+    earlier = State({**REFERENCE, "seed": 0}, {"05_evaluate": LessonState("", "", {}, times)})
+    assert expected_times(lessons, earlier, REFERENCE)["Lesson 05 Evaluate the network"] == times
+    earlier.parameters["epochs"] = 3
+    assert expected_times(lessons, earlier, REFERENCE) == measured
+    assert expected_times(lessons, earlier, {**REFERENCE, "epochs": 3}) == {}  # nothing is known of lesson 04

@@ -68,7 +68,7 @@ def test_a_lesson_that_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DIGITS_DATA_DIR", "data")
     with kernel_environment():
-        seconds = run_lesson(
+        times = run_lesson(
             BY_NUMBER["02"],
             source.parent,
             destination,
@@ -79,7 +79,10 @@ def test_a_lesson_that_runs(tmp_path, monkeypatch):
     assert printed(destination) == f"3 auto\n1 {tmp_path / 'data'}\na run\n"
     # papermill's own cell counts as part of the parameters cell
     assert entered == [(1, 4), (2, 4), (2, 4), (3, 4), (4, 4)]
-    assert 0 < seconds < 60
+    assert [(cell.number, cell.source) for cell in times.cells] == [
+        (2, 'dataset = "auto"'), (3, "import os, pathlib"), (4, "print(os.environ['TQDM_DISABLE'], os.environ['DIGITS_DATA_DIR'])"),
+    ]  # fmt: skip
+    assert 0 < sum(cell.seconds for cell in times.cells) < times.seconds < 60
     assert source.read_bytes() == stored
     assert [path.name for path in (tmp_path / "a run").iterdir()] == ["02_preprocess.ipynb"]
     text = destination.read_text(encoding="utf-8")

@@ -1,0 +1,248 @@
+"""The verdict: what is compared with what, how far it may be off, and how it is written."""
+
+import copy
+import json
+import math
+import re
+
+import pytest
+from sample_results import sample_results
+
+from digits_helpers.startup import quiet_startup
+from digits_helpers.tolerances import load_tolerances
+from digits_helpers.verdict import METRICS, PUBLISHED, as_table, comparison_class, verdict_rows
+
+OTHER = "ef" * 32
+
+
+def row_of(rows, quantity):
+    (found,) = [row for row in rows if row["quantity"] == quantity]
+    return found
+
+
+def drifted(rows):
+    return [row["quantity"] for row in rows if row["ok"] is False]
+
+
+def changed(document, value, *path):
+    """A copy of a document in which one value is another."""
+    document = copy.deepcopy(document)
+    inner = document
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return document
+
+
+def test_equal_results_are_ok_in_every_row_but_the_minutes():
+    rows = verdict_rows(sample_results(), sample_results())
+    assert {row["quantity"] for row in rows if row["ok"] is not True} == {"training minutes"}
+    assert row_of(rows, "training minutes")["measured"] == 7.8  # 468 seconds
+    assert row_of(rows, "training minutes")["ok"] is None
+
+
+# --- Planted drift: exactly the row that was changed says so ---
+
+
+@pytest.mark.parametrize(
+    ("quantity", "value", "path"),
+    [
+        ("test accuracy", 0.9917 + 0.01, ("metrics", "test_accuracy", "value")),
+        ("test accuracy", 0.9917 - 0.01, ("metrics", "test_accuracy", "value")),
+        ("test loss", 0.0279 / 0.8, ("metrics", "test_loss", "value")),
+        ("training accuracy", 0.98, ("metrics", "training_accuracy", "value")),
+        ("validation accuracy", 0.98, ("metrics", "validation_accuracy", "value")),
+        ("calibration error", 0.0081, ("metrics", "calibration_error", "value")),
+        ("coverage", 0.95, ("metrics", "coverage", "value")),
+        ("accuracy when answered", 0.99, ("metrics", "accuracy_when_answered", "value")),
+        ("parameter count", 2_380_939, ("network", "parameter_count")),
+        ("dataset digest", OTHER, ("dataset", "sha256", "all")),
+        ("epochs", 12, ("parameters", "used", "epochs")),
+        ("batch size", 64, ("parameters", "used", "batch_size")),
+        ("seed", 1, ("parameters", "used", "seed")),
+    ],
+)
+def test_planted_drift_shows_in_its_row_and_nowhere_else(quantity, value, path):
+    expected = changed(sample_results(weights=OTHER), value, *path)
+    assert drifted(verdict_rows(sample_results(), expected)) == [quantity]
+
+
+def test_another_dropout_rate_shows_as_the_layer_that_it_is():
+    with quiet_startup():
+        from digits_helpers.model import build_reference, describe_layers
+    model = build_reference()
+    model.layers[3].rate = 0.4
+    rows = verdict_rows(changed(sample_results(), describe_layers(model), "network", "layers"), sample_results())
+    assert drifted(rows) == ["layers"]
+    row = row_of(rows, "layers")
+    assert (row["expected"], row["measured"]) == ("Dropout 0.25", "Dropout 0.4")
+    assert row["remark"] == "layer 4 is the first that differs"
+
+
+def test_a_layer_more_or_less():
+    few = changed(sample_results(), sample_results()["network"]["layers"][:-1], "network", "layers")
+    row = row_of(verdict_rows(few, sample_results()), "layers")
+    assert (row["ok"], row["expected"], row["measured"]) == (False, "Dense 10, softmax", "no layer")
+    row = row_of(verdict_rows(sample_results(), few), "layers")
+    assert (row["ok"], row["expected"], row["measured"]) == (False, "no layer", "Dense 10, softmax")
+
+
+# --- Tolerances ---
+
+
+def test_every_metric_is_of_a_quantity_with_a_tolerance():
+    quantities = load_tolerances().quantities
+    assert all(quantities[name].tolerances["trained"] for name in METRICS.values())
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_difference_as_large_as_the_tolerance_is_ok_and_a_larger_one_is_not(name):
+    expected = sample_results(weights=OTHER)
+    wanted = expected["metrics"][name]["value"]
+    quantity = name.replace("_", " ")
+    tolerance = row_of(verdict_rows(sample_results(), expected), quantity)["tolerance"]
+    for factor, ok in ((1, True), (-1, True), (1.001, False), (-1.001, False)):
+        results = changed(sample_results(), round(wanted + factor * tolerance, 8), "metrics", name, "value")
+        assert row_of(verdict_rows(results, expected), quantity)["ok"] is ok, (factor, tolerance)
+
+
+def test_of_two_allowances_the_larger_counts():
+    # tests/tolerances.toml gives a trained loss 0.001 or 15 %
+    for wanted, tolerance in ((0.0279, 0.15 * 0.0279), (0.002, 0.001)):
+        expected = changed(sample_results(weights=OTHER), wanted, "metrics", "test_loss", "value")
+        allowances = load_tolerances().quantities["loss"].tolerances["trained"]
+        assert (float(allowances.absolute), float(allowances.relative)) == (0.001, 0.15), "this test has old numbers"
+        assert row_of(verdict_rows(sample_results(), expected), "test loss")["tolerance"] == pytest.approx(tolerance)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "wanted"),
+    [
+        (("own", OTHER), ("shipped", "ab" * 32), "trained"),
+        (("own", OTHER), ("own", "ab" * 32), "trained"),
+        (("shipped", OTHER), ("own", "ab" * 32), "trained"),
+        (("own", OTHER), ("own", OTHER), "close"),
+        (("own", None), ("own", None), "trained"),
+        (("shipped", OTHER), ("shipped", OTHER), "close"),
+        (("shipped", OTHER), ("shipped", "ab" * 32), "close"),  # the shipped network is one and the same, or drifted
+    ],
+)
+def test_only_weights_of_another_training_may_differ_much(ours, theirs, wanted):
+    assert comparison_class(sample_results(*ours), sample_results(*theirs)) == wanted
+
+
+def test_with_the_same_weights_one_error_more_is_drift():
+    results = changed(sample_results(), 0.9916, "metrics", "test_accuracy", "value")
+    assert drifted(verdict_rows(results, sample_results())) == ["test accuracy"]
+    assert drifted(verdict_rows(results, sample_results(weights=OTHER))) == []
+
+
+# --- The published expectations ---
+
+
+@pytest.mark.parametrize(
+    ("value", "ok", "remark"),
+    [
+        (0.9799, False, "below the published range"),
+        (0.98, True, None),
+        (0.99, True, None),
+        (0.9917, True, "above the published range, which is no failure"),
+    ],
+)
+def test_without_expected_results_the_published_range_judges(value, ok, remark):
+    rows = verdict_rows(changed(sample_results(), value, "metrics", "test_accuracy", "value"))
+    row = row_of(rows, "test accuracy")
+    assert (row["published"], row["ok"], row["remark"]) == ("98–99 %", ok, remark)
+    assert row["expected"] is row["tolerance"] is None
+    assert {row["quantity"] for row in rows if row["ok"] is not None} == {"test accuracy", "training accuracy"}
+
+
+def test_what_is_published_is_written_as_it_is_meant():
+    for quantity in ("test accuracy", "training accuracy"):
+        published = PUBLISHED[quantity]
+        assert published.text == f"{100 * published.low:.0f}–{100 * published.high:.0f} %"
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ("embedded", ("dataset", "name")),
+        (1, ("parameters", "used", "epochs")),
+        (64, ("parameters", "used", "batch_size")),
+    ],
+)
+def test_nothing_is_published_for_other_data_or_another_training(value, path):
+    rows = verdict_rows(changed(sample_results(), value, *path))
+    assert all(row["published"] is None and row["ok"] is None for row in rows)
+
+
+def test_expected_results_judge_before_published_ones():
+    # below the published range, as the other run was: no drift, and the remark still tells
+    low = changed(sample_results(), 0.975, "metrics", "test_accuracy", "value")
+    row = row_of(verdict_rows(low, low), "test accuracy")
+    assert (row["ok"], row["published"], row["remark"]) == (True, "98–99 %", "below the published range")
+
+
+# --- What is missing, or no number ---
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None, "0.99", True])
+@pytest.mark.parametrize("expected", [None, sample_results(weights=OTHER)])
+def test_a_metric_that_is_no_finite_number_is_not_ok(value, expected):
+    rows = verdict_rows(changed(sample_results(), value, "metrics", "test_accuracy", "value"), expected)
+    row = row_of(rows, "test accuracy")
+    assert (row["ok"], row["measured"], row["remark"]) == (False, None, "no finite number was measured")
+    assert drifted(rows) == ["test accuracy"]
+    json.dumps(rows, allow_nan=False)
+    assert "DRIFT" in as_table(rows)
+
+
+def test_a_report_that_measured_nothing_has_no_verdict_of_its_own_but_fails_a_comparison():
+    for nothing in ({}, {"metrics": None, "network": None}, {**sample_results(), "metrics": None, "network": None}):
+        assert drifted(verdict_rows(nothing)) == []
+        missing = drifted(verdict_rows(nothing, sample_results()))
+        assert {name.replace("_", " ") for name in METRICS} | {"layers", "parameter count"} <= set(missing)
+        as_table(verdict_rows(nothing, sample_results()))
+
+
+# --- As text ---
+
+
+def test_the_table_is_aligned_and_fits_a_terminal():
+    long = "Dropout 0.4, with words that are longer than a column"
+    expected = changed(sample_results(weights=OTHER), long, "network", "layers", 3)
+    expected = changed(expected, 0.97, "metrics", "test_accuracy", "value")
+    lines = as_table(verdict_rows(sample_results(), expected)).splitlines()
+    assert max(map(len, lines)) <= 100
+    assert all(line == line.rstrip() for line in lines)
+    table = lines[: lines.index("")]
+    starts = {name: table[0].index(name) for name in ("published", "expected", "measured", "tolerance")}
+    for line in table[1:]:
+        assert all(line[start - 2 : start] == "  " and line[start] != " " for start in starts.values()), line
+    accuracy = next(line for line in table if line.startswith("test accuracy"))
+    assert accuracy.split("  ")[0] == "test accuracy"
+    for part in ("98–99 %", "97.00 %", "99.17 % (98.97–99.33 %)", "±0.4 %", "DRIFT"):
+        assert part in accuracy
+    by_name = {line.split("  ")[0]: line.split() for line in table}
+    assert by_name["epochs"] == ["epochs", "–", "10", "10", "exact", "ok"]
+    assert by_name["training minutes"][-1] == "–"
+    assert "test accuracy: above the published range, which is no failure" in lines
+    assert "layers: layer 4 is the first that differs" in lines
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "cells"),
+    [
+        ("calibration_error", 0.0021004, ["calibration error", "–", "0.210000 %", "0.210040 %", "±0.0002 %", "ok"]),
+        ("test_loss", 0.027901, ["test loss", "–", "0.0279", "0.027901", "±0.000002", "ok"]),
+        ("coverage", 0.97104, ["coverage", "–", "97.1000 %", "97.1040 %", "exact", "DRIFT"]),
+    ],
+)
+def test_numbers_that_differ_do_not_look_the_same(name, value, cells):
+    table = as_table(verdict_rows(changed(sample_results(), value, "metrics", name, "value"), sample_results()))
+    assert [re.split(" {2,}", line) for line in table.splitlines() if line.startswith(cells[0])] == [cells]
+
+
+def test_a_verdict_without_remarks_is_a_table_alone():
+    rows = [row for row in verdict_rows(sample_results(), sample_results()) if not row["remark"]]
+    assert len(as_table(rows).splitlines()) == 1 + len(rows)
