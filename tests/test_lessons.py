@@ -8,7 +8,8 @@ import nbformat
 import pytest
 
 import digits_helpers
-from digits_helpers.series import LESSONS
+from digits_helpers.report import run_report
+from digits_helpers.series import LESSONS, select_lessons
 
 PROJECT = Path(__file__).parents[1]
 # Functions that a lesson shows in full and the package holds for later lessons: lesson -> module -> names.
@@ -84,3 +85,12 @@ def test_only_lesson_05_opens_the_test_set():
             assert code.count("prepare_test(") == 1
             assert "test_images, batch_size" in code
             assert code.count("predict(test_images") == 1
+
+
+@pytest.mark.slow
+def test_one_epoch_on_the_embedded_digits_reaches_the_end(tmp_path):
+    """README recommends one epoch to classes. After it, on few images, no answer is 99% sure, and the lessons hold."""
+    report = run_report(select_lessons("04-05"), tmp_path / "report", dataset="embedded", epochs=1, say=lambda line: None)
+    assert report.failure is None
+    assert report.complete
+    assert report.headline["n"] == 360
