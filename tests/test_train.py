@@ -262,7 +262,7 @@ def test_the_spread_of_trainings_belongs_to_the_shipped_recipe():
     assert list(groups) == ["one seed, several kinds of machine", "several seeds, one kind of machine"]
     one_seed, one_kind = groups.values()
     assert {run["seed"] for run in one_seed} == {0}
-    assert len({(run["threads"], run["kind"]) for run in one_seed}) == len(one_seed) >= 4
+    assert len({(run["threads"], run["kind"]) for run in one_seed}) == len(one_seed) >= 3
     assert len({(run["threads"], run["kind"]) for run in one_kind}) == 1
     assert len({run["seed"] for run in one_kind}) == len(one_kind) >= 3
     assert all(0.98 < run["validation_accuracy"] < 1 for run in one_seed + one_kind)
