@@ -149,7 +149,7 @@ def _variables(model: keras.Model) -> list[keras.Variable]:
 def _identity(model: keras.Model, recipe: dict[str, Any], watch: ProbabilityLog | None) -> str:
     """Compute a SHA-256 that two trainings share only if they have data, recipe, network and start in common."""
     optimizer = {name: value for name, value in model.optimizer.get_config().items() if name != "name"}
-    # Layers are numbered through in a session, so a network that is built twice has other names in it.
+    # Keras numbers layers through, so a network that is built twice has other names in it.
     layers = [{**layer.get_config(), "name": type(layer).__name__} for layer in model.layers]
     start = weights_digest(model)
     watched = hashlib.sha256(np.ascontiguousarray(watch.images)).hexdigest() if watch else None
