@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits_helpers.files import write_whole
-from digits_helpers.train import BACKUP_FILE, ProbabilityLog, weights_digest
+from digits_helpers.parameters import BACKUP_FILE
+from digits_helpers.train import ProbabilityLog, weights_digest
 
 
 class ShuffledBatches(keras.utils.PyDataset):

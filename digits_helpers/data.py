@@ -173,6 +173,13 @@ class Digits:
             sha256.update(array)
         return sha256.hexdigest()
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of the IDX form of each array, by its name, and `digest` under "all"."""
+        arrays = {part: getattr(self, part) for part in MNIST_SHAPES}
+        each = {part: hashlib.sha256(idx_header(array.shape) + array.tobytes()) for part, array in arrays.items()}
+        return {**{part: sha256.hexdigest() for part, sha256 in each.items()}, "all": self.digest}
+
     def __repr__(self) -> str:
         return (
             f"Digits({self.name}: {len(self.train_labels):,} training and "

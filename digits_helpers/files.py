@@ -50,6 +50,15 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a JSON object that may be missing or damaged: then it is empty."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def reason(error: OSError) -> str:
     """Say in a few words why a file cannot be read or written, as in "No space left on device"."""
     return error.strerror or type(error).__name__

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from digits_helpers.files import write_whole
 from digits_helpers.progress import clock
-from digits_helpers.results import collect_results
 from digits_helpers.series import LESSONS, Lesson, LessonError, read_notebook
 from digits_helpers.verdict import row_texts
 
@@ -60,14 +59,21 @@ class KeyFigure:
         return (self.width or 0) >= WIDE
 
 
-def write_index(report: Report) -> None:
-    """Write the report's first page, and make the links between the lessons' pages lead where pages are."""
+def write_index(report: Report, results: dict[str, Any]) -> None:
+    """Write the report's first page, and make the links between the lessons' pages lead where pages are.
+
+    Args:
+        report: the report.
+        results: what `results.collect_results` says of it.
+
+    Raises:
+        OSError: a page cannot be written.
+    """
     import jinja2
 
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters.update(clock=clock, percent=percent)
-    results = collect_results(report)
     page = environment.get_template("index.html.j2").render(
         report=report,
         results=results,

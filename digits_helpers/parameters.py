@@ -18,6 +18,7 @@ from types import SimpleNamespace
 
 from digits_helpers.errors import DigitsError
 
+BACKUP_FILE = "training-backup.npz"  # in the artifacts folder: a training that was cut short
 INJECTED_CELL_START = "# Parameters"  # how papermill's cell begins
 
 

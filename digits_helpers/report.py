@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 from digits_helpers.errors import DigitsError
 from digits_helpers.files import reason, write_json, write_whole
 from digits_helpers.pages import write_index, write_page
-from digits_helpers.parameters import PARAMETERS, check_batch_size, check_value
+from digits_helpers.parameters import BACKUP_FILE, PARAMETERS, check_batch_size, check_value
 from digits_helpers.progress import Progress
 from digits_helpers.results import collect_results, load_expected, read_headline
 from digits_helpers.resume import (
-    BACKUP_FILE,
     STATE_FILE,
     State,
     input_digests,
@@ -243,7 +241,7 @@ def _new_report(
         parameters={**given, "dataset": digits.name, "network": "own" if trains else "auto"},
         lessons=[LessonRun(lesson.number, lesson.slug, lesson.title) for lesson in lessons],
         given=given,
-        digests=data_digests(digits),
+        digests=digits.digests,
         expected=check,
     )
 
@@ -260,17 +258,6 @@ def _resolve_data(dataset: str, batch_size: int, say: Callable[[str], None]) -> 
     if digits.notice:
         say("\n" + digits.notice.replace("*", "").replace("`", "") + "\n")
     return digits
-
-
-def data_digests(digits: Digits) -> dict[str, str]:
-    """Compute SHA-256 digests of a data set: of each array in IDX form, and of the whole under "all"."""
-    from digits_helpers.data import MNIST_SHAPES, idx_header
-
-    digests = {}
-    for part in MNIST_SHAPES:
-        array = getattr(digits, part)
-        digests[part] = hashlib.sha256(idx_header(array.shape) + array.tobytes()).hexdigest()
-    return {**digests, "all": digits.digest}
 
 
 def _prepare(run: _Run, resume: bool, say: Callable[[str], None]) -> None:
@@ -385,7 +372,7 @@ def _store_one(run: _Run, lesson: Lesson, record: LessonRun, inputs: str) -> Non
             write_state(report.folder, run.state)
         if notebook.is_file():
             write_page(lesson, notebook, report)
-        write_index(report)
+        write_index(report, collect_results(report))
     except OSError as error:
         record.status = "failed"
         record.error = record.error or (
@@ -398,8 +385,9 @@ def _write_summary(report: Report) -> None:
     """Write the first page and the results as they are by now."""
     report.headline = read_headline(report.folder / "artifacts") if _ran(report, "05") else None
     try:
-        write_index(report)
-        write_json(report.folder / "results.json", collect_results(report))
+        results = collect_results(report)
+        write_index(report, results)
+        write_json(report.folder / "results.json", results)
     except OSError as error:
         if not report.failure:  # else that is what has to be said
             raise WriteError(

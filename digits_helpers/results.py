@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digits_helpers.errors import DigitsError
-from digits_helpers.files import reason, write_json
+from digits_helpers.files import read_record, reason, write_json
 from digits_helpers.provenance import git_facts, machine_facts, package_versions
 from digits_helpers.verdict import PARAMETERS, finite, refusal_row, verdict_rows
 
@@ -45,7 +45,7 @@ def read_headline(artifacts: Path) -> dict[str, Any] | None:
     Returns:
         `test_accuracy`, `low` and `high` (0 to 1), `errors` and `n`; None when one of them is not there or no number.
     """
-    found = _read_object(artifacts / "results.json").get("headline")
+    found = read_record(artifacts / "results.json").get("headline")
     headline = {name: finite(found.get(name)) for name in HEADLINE} if isinstance(found, dict) else {}
     return headline if headline and None not in headline.values() else None
 
@@ -72,7 +72,7 @@ def read_evaluation(artifacts: Path) -> dict[str, Any]:
         weights_sha256, layers, parameter_count, training_seconds), in the form of `results.json`; None where lesson 05
         left none.
     """
-    found = _read_object(artifacts / "results.json")
+    found = read_record(artifacts / "results.json")
     metrics, layers, weights = (found.get(name) for name in ("metrics", "layers", "weights_sha256"))
     entries = metrics.items() if isinstance(metrics, dict) else ()
     numbers = {
@@ -90,17 +90,8 @@ def read_evaluation(artifacts: Path) -> dict[str, Any]:
 
 def _training_seconds(artifacts: Path, weights: str | None) -> float | None:
     """Read how long the training of these very weights took; None where they were not trained here."""
-    run = _read_object(artifacts / "training.json")
+    run = read_record(artifacts / "training.json")
     return finite(run.get("seconds")) if weights and run.get("weights_sha256") == weights else None
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON object; empty where there is none."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 # --- results.json ---

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from digits_helpers.files import write_json
+from digits_helpers.parameters import BACKUP_FILE
 from digits_helpers.series import CellTime, Lesson, LessonTimes, given_parameters, notebook_path, read_notebook
 
 PACKAGE = Path(__file__).resolve().parent
 STATE_FILE = ".state.json"  # in the report's folder
-BACKUP_FILE = "training-backup.npz"  # a training that was cut short; it knows by itself what it belongs to
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from digits_helpers.errors import DigitsError
-from digits_helpers.files import write_json, write_whole
+from digits_helpers.files import read_record, write_json, write_whole
 from digits_helpers.series import LESSONS, LessonError, kernel_environment, run_lesson
 
 # The order in which numbers are added depends on the number of threads, and training magnifies the rounding. One
@@ -125,7 +125,7 @@ def perform(order: dict[str, Any]) -> dict[str, Any]:
                     process.wait(1)
         finally:
             status = _end(process)
-        outcome = _read_json(folder / OUTCOME_FILE) or _failed(_last_words(folder, status))
+        outcome = read_record(folder / OUTCOME_FILE) or _failed(_last_words(folder, status))
     return {**outcome, "seconds": round(time.monotonic() - begun, 1), "worker": f"{platform.node()} {worker.address}"}
 
 
@@ -207,7 +207,7 @@ def read_metrics(artifacts: Path) -> dict[str, Any]:
         Name to number, as far as they are there; `weights_sha256` identifies the network. A number that is not finite,
         as after a training that diverged, is None.
     """
-    results, run = _read_json(artifacts / "results.json"), _read_json(artifacts / "training.json")
+    results, run = read_record(artifacts / "results.json"), read_record(artifacts / "training.json")
     metrics = dict(results.get("headline") or {})
     metrics |= {name: metric["value"] for name, metric in (results.get("metrics") or {}).items()}
     history = run.get("history") or {}
@@ -217,15 +217,6 @@ def read_metrics(artifacts: Path) -> dict[str, Any]:
     digest = results.get("weights_sha256") or run.get("weights_sha256")
     finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
     return {**finite, "weights_sha256": digest} if digest else finite
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """Read a record; an empty one where there is none that can be read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _failed(error: str) -> dict[str, Any]:

@@ -19,11 +19,11 @@ from digits_helpers.data import Digits
 from digits_helpers.errors import DigitsError
 from digits_helpers.files import write_json, write_whole
 from digits_helpers.model import build_reference
+from digits_helpers.parameters import BACKUP_FILE
 from digits_helpers.preprocess import SPLIT_SEED, VALIDATION_FRACTION
 
 MODEL_FILE = "reference.keras"
 RUN_FILE = "training.json"
-BACKUP_FILE = "training-backup.npz"
 SHIPPED_WEIGHTS = "reference.npz"
 SHIPPED_FACTS = "reference.json"
 SPREAD_FILE = "spread.json"

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from digits_helpers import train
-from digits_helpers.checkpoint import BACKUP_FILE, ShuffledBatches, TrainingBackup
+from digits_helpers.checkpoint import ShuffledBatches, TrainingBackup
+from digits_helpers.parameters import BACKUP_FILE
 
 IMAGES = np.random.default_rng(1).random((50, 28, 28, 1), dtype=np.float32)
 LABELS = np.eye(10, dtype=np.float32)[np.arange(50) % 10]

@@ -1,6 +1,7 @@
 """Checks that what a lesson shows in full is what the package does, and that lessons and list agree."""
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import digits_helpers
 from digits_helpers.report import run_report
 from digits_helpers.series import LESSONS, select_lessons
+from digits_helpers.verdict import PUBLISHED
 
 PROJECT = Path(__file__).parents[1]
 # Functions that a lesson shows in full and the package holds for later lessons: lesson -> module -> names.
@@ -85,6 +87,22 @@ def test_only_lesson_05_opens_the_test_set():
             assert code.count("prepare_test(") == 1
             assert "test_images, batch_size" in code
             assert code.count("predict(test_images") == 1
+
+
+def test_lesson_and_report_expect_the_same_of_the_recipe():
+    """Lesson 05 shows the published ranges in its cell, and the report judges by its own table of them."""
+    (source,) = (cell.source for cell in notebook("05").cells if cell.source.startswith("expected = {"))
+    for quantity in ("training accuracy", "test accuracy"):
+        published = PUBLISHED[quantity]
+        assert f'"{quantity}": ({published.low:.2f}, {published.high:.2f}, ' in source
+        assert f"{quantity} {published.text.replace(' ', '')}" in (PROJECT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_expected_results_are_those_of_the_shipped_network():
+    package = Path(digits_helpers.__file__).parent
+    files = [package / "expected" / "mnist.json", package / "networks" / "reference.json"]
+    expected, shipped = (json.loads(path.read_text(encoding="utf-8")) for path in files)
+    assert expected["network"]["weights_sha256"] == shipped["weights_sha256"]
 
 
 @pytest.mark.slow

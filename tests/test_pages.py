@@ -8,6 +8,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from digits_helpers import files, pages
 from digits_helpers.pages import KEY_FIGURES, find_figure, key_figures, link_pages, shown_rows, write_index, write_page
+from digits_helpers.results import collect_results
 from digits_helpers.series import LESSONS, NOTEBOOKS, LessonError, notebook_path, read_notebook, select_lessons
 
 # Rows as `verdict.verdict_rows` makes them, whose own tests say how their numbers are written
@@ -54,9 +55,7 @@ def report(tmp_path_factory):
     report, lessons = small_report(tmp_path_factory.mktemp("pages") / "the übung")
     for lesson in lessons:
         write_page(lesson, executed_lesson(report, lesson, *everything(lesson.number, IDS[lesson.number])), report)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pages, "collect_results", lambda report: RESULTS)
-        write_index(report)
+    write_index(report, RESULTS)
     return report
 
 
@@ -119,11 +118,10 @@ def test_the_first_page_says_how_it_was_made(report):
         assert part in text
 
 
-def test_a_first_page_of_which_nothing_is_known(tmp_path, monkeypatch):
+def test_a_first_page_of_which_nothing_is_known(tmp_path):
     report, _ = small_report(tmp_path)
     report.headline, report.notice, report.given, report.digests = None, None, {}, {}
-    monkeypatch.setattr(pages, "collect_results", lambda report: dict.fromkeys(RESULTS))
-    write_index(report)
+    write_index(report, dict.fromkeys(RESULTS))
     page = Page(report.index)
     assert "Lessons" in page.text
     assert "Expected and measured" not in page.text
@@ -136,11 +134,11 @@ def test_a_report_that_is_not_complete_says_so(tmp_path):
     report.lessons[0].status, report.lessons[0].error = "failed", "Lesson 04 stopped in cell 3: <no>"
     report.lessons[1].status = "not run"
     write_page(lessons[0], executed_lesson(report, lessons[0], new_markdown_cell("# Title")), report)
-    write_index(report)
+    write_index(report, collect_results(report))
     for path in (report.index, report.folder / "04_train.html"):
         assert "is not complete. Lesson 04 stopped in cell 3: <no>" in squeezed(Page(path))  # as text: its < is no tag
     report.lessons[0].error = None
-    write_index(report)
+    write_index(report, collect_results(report))
     assert "This report is not complete. The run was interrupted, or still goes on." in squeezed(Page(report.index))
 
 
@@ -221,10 +219,10 @@ def test_links_to_a_lesson_that_did_not_run_lead_to_the_first_page_until_it_has_
     report, lessons = small_report(tmp_path)
     source = executed_lesson(report, lessons[0], new_markdown_cell("# A\n\n[on](05_evaluate.ipynb#scores)"))
     write_page(lessons[0], source, report)
-    write_index(report)
+    write_index(report, collect_results(report))
     assert set(Page(report.folder / "04_train.html").values("href", "a")[1:]) == {"#A", "index.html"}
     write_page(lessons[1], executed_lesson(report, lessons[1], new_markdown_cell("# B")), report)
-    write_index(report)
+    write_index(report, collect_results(report))
     links = Page(report.folder / "04_train.html").values("href", "a")
     ends = ["index.html", "05_evaluate.html"]
     assert links[1:] == [*ends, "#A", "05_evaluate.html#scores", *ends]
@@ -306,7 +304,7 @@ def test_a_page_is_written_whole_or_not_at_all(report, monkeypatch):
     with pytest.raises(OSError, match="no space left"):
         write_page(LESSONS[3], report.folder / "notebooks" / "05_evaluate.ipynb", report)
     with pytest.raises(OSError, match="no space left"):
-        write_index(report)
+        write_index(report, collect_results(report))
     assert (path.read_bytes(), sorted(report.folder.iterdir())) == before
 
 

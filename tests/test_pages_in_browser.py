@@ -11,6 +11,7 @@ import pytest
 from html_page import everything, executed_lesson, small_report
 
 from digits_helpers.pages import write_index, write_page
+from digits_helpers.results import collect_results
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
@@ -28,7 +29,7 @@ def report(tmp_path_factory):
     report, lessons = small_report(tmp_path_factory.mktemp("browser") / "the übung")
     for lesson, figure_id in zip(lessons, ("6659b0c8", "5943d770"), strict=True):
         write_page(lesson, executed_lesson(report, lesson, *everything(lesson.number, figure_id)), report)
-    write_index(report)
+    write_index(report, collect_results(report))
     return report
 
 

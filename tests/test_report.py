@@ -17,7 +17,6 @@ from digits_helpers.report import (
     MARKER,
     OutputError,
     check_output,
-    data_digests,
     expected_times,
     prepare_output,
     run_report,
@@ -229,7 +228,7 @@ def test_the_kept_notebook_can_be_opened(finished):
 
 def test_the_digests_are_those_of_the_idx_files():
     digits = load_digits("embedded")
-    digests = data_digests(digits)
+    digests = digits.digests
     assert digests["all"] == EMBEDDED_DIGEST
     # magic number (unsigned bytes, one dimension) and the number of labels, then the labels: the form of MNIST's files
     file = b"\x00\x00\x08\x01" + (360).to_bytes(4, "big") + bytes(digits.test_labels.tolist())

@@ -17,8 +17,9 @@ from report_process import DEADLINE, DRIVER, PlayedLessons, contents, start, sto
 from tiny_lessons import printed, write_lesson
 
 from digits_helpers import resume
+from digits_helpers.parameters import BACKUP_FILE
 from digits_helpers.report import run_report
-from digits_helpers.resume import BACKUP_FILE, STATE_FILE, State, input_digests, read_state
+from digits_helpers.resume import STATE_FILE, State, input_digests, read_state
 from digits_helpers.series import Interrupted, select_lessons
 
 LESSONS = select_lessons("01-03")
@@ -219,12 +220,6 @@ def test_a_state_survives_writing_and_reading(tmp_path, run):
     resume.write_state(tmp_path, state)
     assert read_state(tmp_path) == state
     assert read_state(tmp_path / "nowhere") == State()
-
-
-def test_the_backup_has_one_name():
-    from digits_helpers import train
-
-    assert BACKUP_FILE == train.BACKUP_FILE
 
 
 # --- Kills ---
