@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from digits_helpers.errors import DigitsError
 from digits_helpers.files import reason, write_json, write_whole
 from digits_helpers.pages import write_index, write_page
-from digits_helpers.parameters import BACKUP_FILE, PARAMETERS, check_batch_size, check_value
+from digits_helpers.parameters import BACKUP_FILE, PARAMETERS, check_value
 from digits_helpers.progress import Progress
 from digits_helpers.results import collect_results, load_expected, read_headline
 from digits_helpers.resume import (
@@ -36,6 +36,7 @@ from digits_helpers.series import (
     end_kernel,
     kernel_environment,
     notebook_path,
+    resolve_data,
     run_lesson,
 )
 
@@ -216,7 +217,7 @@ def run_report(
     if check:
         load_expected(check)
     output = check_output(output)
-    digits = _resolve_data(dataset, batch_size, say)
+    digits = resolve_data(dataset, [batch_size], say)
     report = _new_report(output, lessons, given, digits, check)
     del digits  # MNIST need not stay in memory while the lessons run
     inputs = input_digests(lessons, notebooks, report.parameters, report.digests["all"])
@@ -244,20 +245,6 @@ def _new_report(
         digests=digits.digests,
         expected=check,
     )
-
-
-def _resolve_data(dataset: str, batch_size: int, say: Callable[[str], None]) -> Digits:
-    """Find the data that all lessons will use, and check what depends on them."""
-    from digits_helpers.data import load_digits
-    from digits_helpers.preprocess import split_indices
-
-    digits = load_digits(dataset)
-    training, _ = split_indices(digits.train_labels)
-    check_batch_size(batch_size, len(training))
-    say(f"Data: {digits.title}, {len(digits.train_labels):,} training and {len(digits.test_labels):,} test images.")
-    if digits.notice:
-        say("\n" + digits.notice.replace("*", "").replace("`", "") + "\n")
-    return digits
 
 
 def _prepare(run: _Run, resume: bool, say: Callable[[str], None]) -> None:

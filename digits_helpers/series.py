@@ -11,17 +11,19 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digits_helpers.errors import DigitsError
 from digits_helpers.files import reason, write_json, write_whole
-from digits_helpers.parameters import assigned_names
+from digits_helpers.parameters import assigned_names, check_batch_size
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode  # slow to import: functions do so when they need it
+
+    from digits_helpers.data import Digits
 
 PROJECT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = PROJECT / "notebooks"
@@ -206,6 +208,34 @@ def notebook_text(notebook: NotebookNode) -> str:
 def has_tag(cell: NotebookNode, tag: str) -> bool:
     """Tell whether a cell has a tag."""
     return tag in cell.metadata.get("tags", [])
+
+
+def resolve_data(dataset: str, batch_sizes: Iterable[int], say: Callable[[str], None]) -> Digits:
+    """Find, once, the data that all lessons of a run will use, and check what depends on them.
+
+    Args:
+        dataset: "auto", "mnist" or "embedded".
+        batch_sizes: those that lessons will train with.
+        say: receives lines for people: which data these are.
+
+    Returns:
+        The data set.
+
+    Raises:
+        DatasetError: it cannot be had.
+        ParameterError: a batch is larger than the training part.
+    """
+    from digits_helpers.data import load_digits
+    from digits_helpers.preprocess import split_indices
+
+    digits = load_digits(dataset)
+    training, _ = split_indices(digits.train_labels)
+    for batch_size in batch_sizes:
+        check_batch_size(batch_size, len(training))
+    say(f"Data: {digits.title}, {len(digits.train_labels):,} training and {len(digits.test_labels):,} test images.")
+    if digits.notice:
+        say("\n" + digits.notice.replace("*", "").replace("`", "") + "\n")
+    return digits
 
 
 def declared_parameters(notebook: NotebookNode) -> list[str]:

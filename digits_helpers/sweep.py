@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from digits_helpers.parameters import PARAMETERS, ParameterError, check_batch_size, check_value
+from digits_helpers.parameters import PARAMETERS, ParameterError, check_value
 from digits_helpers.progress import clock
 from digits_helpers.series import (
     LESSONS,
@@ -26,6 +26,7 @@ from digits_helpers.series import (
     notebook_path,
     notebook_text,
     read_notebook,
+    resolve_data,
 )
 from digits_helpers.sweep_table import Row, Table, check_folder, locked_folder
 
@@ -191,26 +192,12 @@ def _lesson_texts(lessons: tuple[Lesson, ...], notebooks: Path, values: dict[str
     return texts
 
 
-def _resolve_data(dataset: str, values: dict[str, list[int]], say: Callable[[str], None]) -> tuple[str, str]:
-    """Find the data that all runs will use, and check what depends on them; return name and digest."""
-    from digits_helpers.data import load_digits
-    from digits_helpers.preprocess import split_indices
-
-    digits = load_digits(dataset)
-    training, _ = split_indices(digits.train_labels)
-    for batch_size in values.get("batch_size", []):
-        check_batch_size(batch_size, len(training))
-    say(f"Data: {digits.title}, {len(digits.train_labels):,} training and {len(digits.test_labels):,} test images.")
-    if digits.notice:
-        say("\n" + digits.notice.replace("*", "").replace("`", "") + "\n")
-    return digits.name, digits.digest
-
-
 def _make_plan(values: dict[str, list[int]], texts: dict[str, str], dataset: str, say: Callable[[str], None]) -> _Plan:
     """Make what every run needs (see `sweep_run.perform`), and the digest that tells whether a row is still valid."""
     from digits_helpers.sweep_run import software
 
-    used, data_digest = _resolve_data(dataset, values, say)
+    digits = resolve_data(dataset, values.get("batch_size", []), say)
+    used, data_digest = digits.name, digits.digest
     # Lesson 05 must judge the network of its own run where there is one, and not find out by itself.
     fixed = {"dataset": used, "network": "own" if LESSONS[3].notebook in texts else "auto"}
     common = {"lessons": texts, "software": software()}

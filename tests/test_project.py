@@ -164,7 +164,8 @@ def clone(tmp_path):
         python.write_text(PLAYED_PYTHON.format(version_fits=version_fits, has_venv=has_venv, pip=pip), encoding="utf-8")
         python.chmod(python.stat().st_mode | stat.S_IXUSR)
         (folder / "calls").write_text("", encoding="utf-8")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+        ours = ("MAKE", "MFLAGS", "ARGS")  # of the make that runs these tests
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         command = ["make", "--no-print-directory", "PYTHON=./played-python", *arguments]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
         return done, [line for line in (folder / "calls").read_text(encoding="utf-8").splitlines() if "import" not in line]
