@@ -93,6 +93,7 @@ def figures_of(path: Path) -> Iterator[tuple[tuple[str, ...], str, str]]:
 
 def table() -> None:
     """Print n, standard deviation and largest difference per class and quantity."""
+    tolerances = verify.load_tolerances()
     differences: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     relative: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     for lesson in LESSONS:
@@ -111,7 +112,8 @@ def table() -> None:
                 relative[over, kind, name].append(abs(value - stored) / abs(stored) if stored else 0.0)
             for place, _, content in figures_of(path):
                 kind, stored_content = pictures[place]
-                difference = verify.figure_difference(verify.decode_png(stored_content), verify.decode_png(content))
+                old_picture, new_picture = verify.decode_png(stored_content), verify.decode_png(content)
+                difference = verify.figure_difference(old_picture, new_picture, tolerances.figures[kind].room)
                 differences[over, kind, "figures (grey levels)"].append(difference)
                 relative[over, kind, "figures (grey levels)"].append(0.0)
     print("| over | class | quantity | n | standard deviation | largest difference | largest relative difference |")

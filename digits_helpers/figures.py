@@ -404,7 +404,8 @@ def probability_course(ax: Axes, course: NDArray, truth: int) -> Axes:
         if probability >= 0.005:
             colour = "white" if probability > 0.6 else "black"
             ax.text(epoch, digit, f"{probability * 100:.0f}", ha="center", va="center", fontsize=7, color=colour)
-    ax.add_patch(Rectangle((-0.5, truth - 0.5), len(course), 1, fill=False, edgecolor=COLOURS[1], linewidth=2))
+    frame = Rectangle((-0.5, truth - 0.5), len(course), 1, fill=False, edgecolor=COLOURS[1], linewidth=2)
+    ax.add_patch(frame).set_clip_on(False)  # at the edge of the axes half of its line would be cut off
     ax.set(title="Probability of each digit (%), frame: the label", xlabel="epoch (0: before training)", ylabel="digit")
     ax.set(yticks=range(10))
     ax.xaxis.get_major_locator().set_params(integer=True)

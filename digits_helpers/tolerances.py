@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -39,6 +40,19 @@ class Tolerance:
 
 
 @dataclass(frozen=True)
+class FigureTolerance:
+    """How far a figure may lie from the stored one.
+
+    Attributes:
+        difference: largest root-mean-square difference, in grey levels from 0 to 255.
+        room: how far a line may have moved without counting, in pixels, to either side and up or down.
+    """
+
+    difference: float = 0.0
+    room: int = 0
+
+
+@dataclass(frozen=True)
 class Quantity:
     """A kind of number that lessons print.
 
@@ -72,10 +86,10 @@ class Tolerances:
 
     Args:
         quantities: every quantity that has a name.
-        figures: class -> largest root-mean-square difference, in grey levels from 0 to 255.
+        figures: class -> tolerance; figures of a class that is missing have to be equal.
     """
 
-    def __init__(self, quantities: Sequence[Quantity], figures: Mapping[str, float]) -> None:
+    def __init__(self, quantities: Sequence[Quantity], figures: Mapping[str, FigureTolerance]) -> None:
         self.quantities = {quantity.name: quantity for quantity in quantities}
         self.figures = dict(figures)
         self._by_name = {_plain(name): quantity for quantity in quantities for name in quantity.names}
@@ -116,7 +130,8 @@ def load_tolerances(path: Path | str | None = None) -> Tolerances:
         raise VerifyError(f"{path} is not TOML ({error}); mend it or take tests/tolerances.toml.") from None
     _known(table, ("figures", "quantity"), path.name)
     quantities = [_quantity(name, entry, path.name) for name, entry in table.get("quantity", {}).items()]
-    figures = {_class(name, path.name): float(rms) for name, rms in table.get("figures", {}).items()}
+    _known(table.get("figures", {}), TOLERANT_CLASSES, f"{path.name}, figures,")
+    figures = {name: _figures(entry, f"{path.name}, figures, {name}") for name, entry in table.get("figures", {}).items()}
     _check_names(quantities, path.name)
     return Tolerances(quantities, figures)
 
@@ -129,9 +144,14 @@ def _known(table: Mapping[str, Any], allowed: Sequence[str], where: str) -> None
             )
 
 
-def _class(name: str, where: str) -> str:
-    _known({name: None}, TOLERANT_CLASSES, where)
-    return name
+def _figures(entry: Mapping[str, Any], where: str) -> FigureTolerance:
+    _known(entry, ("difference", "room"), where)
+    difference, room = float(entry.get("difference", 0)), entry.get("room", 0)
+    if not (math.isfinite(difference) and difference >= 0):
+        raise VerifyError(f"{where} has difference = {difference}; it is a number of grey levels from 0 up, so correct it.")
+    if type(room) is not int or room < 0:
+        raise VerifyError(f"{where} has room = {room}; it is a whole number of pixels from 0 up, so correct it.")
+    return FigureTolerance(difference, room)
 
 
 def _quantity(name: str, entry: Mapping[str, Any], where: str) -> Quantity:

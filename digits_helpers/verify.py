@@ -37,7 +37,14 @@ from digits_helpers.printed_numbers import (
     row_cells,
     table_rows,
 )
-from digits_helpers.tolerances import TOLERANT_CLASSES, Quantity, Tolerances, VerifyError, load_tolerances
+from digits_helpers.tolerances import (
+    TOLERANT_CLASSES,
+    FigureTolerance,
+    Quantity,
+    Tolerances,
+    VerifyError,
+    load_tolerances,
+)
 
 IGNORE_TAG = "nbval-ignore-output"
 INJECTED_TAG = "injected-parameters"
@@ -207,22 +214,34 @@ def _first_difference(stored: str, new: str, around: int = 30) -> str:
 # Figures
 
 
-def figure_difference(stored: Any, new: Any) -> float:
-    """Compute the root-mean-square difference between two pictures.
+def figure_difference(stored: Any, new: Any, room: int = 0) -> float:
+    """Compute the root-mean-square difference between two pictures, with room for lines to move.
 
-    The formula is that of matplotlib.testing.compare.calculate_rms: the root of the mean, over
-    pixels and channels, of the squared differences.
+    Without room, the formula is that of matplotlib.testing.compare.calculate_rms: the root of the mean, over
+    pixels and channels, of the squared differences. A line that has moved by its own width then differs as much as
+    one that is missing. With room, a pixel differs by as much as it is darker than the darkest or lighter than the
+    lightest pixel in its neighbourhood in the other picture: the square of 2 · room + 1 pixels around it, channel by
+    channel. So a line may move by `room` pixels and not count, but it may not be missing, and none may come.
 
     Args:
         stored: (height, width, channels) uint8.
         new: the same shape and type.
+        room: pixels.
 
     Returns:
-        The difference in grey levels, from 0 (equal) to 255.
+        The difference in grey levels, from 0 (equal) to 255; the larger one of stored to new and new to stored.
     """
     import numpy as np
+    from scipy.ndimage import maximum_filter, minimum_filter
 
-    return float(np.sqrt(((stored.astype(float) - new.astype(float)) ** 2).mean()))
+    neighbourhood = (2 * room + 1, 2 * room + 1, 1)
+
+    def outside(one: Any, other: Any) -> float:
+        darkest = minimum_filter(other, neighbourhood, mode="nearest").astype(float)
+        lightest = maximum_filter(other, neighbourhood, mode="nearest").astype(float)
+        return float(np.sqrt(((one - np.clip(one, darkest, lightest)) ** 2).mean()))
+
+    return max(outside(stored, new), outside(new, stored))
 
 
 def decode_png(encoded: str) -> Any:
@@ -279,11 +298,15 @@ def compare_png(
         return [Finding("", message + _write_pictures(pictures, old, fresh))]
     if (old[..., 3] == 255).all() and (fresh[..., 3] == 255).all():
         old, fresh = old[..., :3], fresh[..., :3]  # opacity that is equal everywhere would dilute the mean
-    limit = tolerances.figures.get(comparison_class, 0.0)
-    difference = figure_difference(old, fresh)
-    if difference <= limit:
+    limit = tolerances.figures.get(comparison_class, FigureTolerance())
+    difference = figure_difference(old, fresh, limit.room)
+    if difference <= limit.difference:
         return []
-    message = f"figure: difference {difference:.3g}, tolerance {limit:g} (root mean square of 255, {comparison_class})"
+    room = f", {limit.room} pixels of room" if limit.room else ""
+    message = (
+        f"figure: difference {difference:.3g}, tolerance {limit.difference:g} "
+        f"(root mean square of 255{room}, {comparison_class})"
+    )
     return [Finding("", message + _write_pictures(pictures, old, fresh))]
 
 

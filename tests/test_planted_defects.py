@@ -35,11 +35,25 @@ def show(heights, label, finding):
     axes = figure.subplots()
     axes.bar(range(len(heights)), heights)
     axes.set(xlabel=label, ylabel="images", ylim=(0, 7))
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    image = base64.b64encode(buffer.getvalue()).decode("ascii")
-    display({"image/png": image, "text/plain": finding}, metadata={"image/png": {"alt": finding}}, raw=True)
+    put(figure, finding)
     display(Markdown(f"*{finding}*"))
+
+def two_lines(losses):
+    figure = Figure(figsize=(4, 3), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(losses, linewidth=2, label="training")
+    axes.plot([4, 3, 2.5, 2.2, 2.1], linewidth=1, label="validation")
+    axes.set(xlabel="epoch", ylabel="loss", ylim=(0, 7))
+    axes.legend()
+    return figure
+
+def put(figure, finding="The loss falls."):
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=144, metadata={"Software": None})
+    image = base64.b64encode(buffer.getvalue()).decode("ascii")
+    words = [axes.get_xlabel() for axes in figure.axes]
+    metadata = {"image/png": {"alt": finding}, "digits": {"words": words}}
+    display({"image/png": image, "text/plain": finding}, metadata=metadata, raw=True)
 """
 COUNTS = "[5.9, 6.7, 6.0, 6.1, 5.8, 5.4, 5.9, 6.3, 5.9, 5.9]"
 FINDING = '"5 is the rarest class (5,421), 1 the most common (6,742)"'
@@ -53,6 +67,7 @@ CELLS = {
     "loss_a_fifth": ('print("after 10 epochs: test loss 0.0275")', ["trained"]),
     "swapped_figures": (f'show({COUNTS}, "digit", {FINDING})\nshow([1, 2, 3], "digit", "3 is the largest one")', []),
     "missing_bar": (f'show({COUNTS}, "digit", {FINDING})', []),
+    "missing_line": ('put(two_lines([5, 3, 2, 1.5, 1.2]))', ["trained"]),
     "changed_axis_label": (f'show({COUNTS}, "digit", {FINDING})', ["close"]),
     "removed_output": ('print("one")\ndisplay(Markdown("two"))', []),
     "added_warning": ('print("quiet")', []),
@@ -62,6 +77,8 @@ CELLS = {
     "lost_count": ("print(6 * 8)", []),
     "noise": ('print("probability 0.500000000 with loss 0.02750000")', ["close"]),
     "training": ('print("accuracy 99.13 % with 84 errors and loss 0.0275")', ["trained"]),
+    "training_figure": ('put(two_lines([5, 3, 2, 1.5, 1.2]))', ["trained"]),
+    "training_figure_elsewhere": ('put(two_lines([4.9, 3.1, 1.9, 1.6, 1.1]))', ["trained"]),
     "machine": ('print(time.time(), Path.cwd(), os.getpid())', ["machine", "nbval-ignore-output"]),
     "folder": ('Path("note.txt").write_text("x"); print(Path("note.txt").read_text())', []),
 }  # fmt: skip
@@ -103,6 +120,7 @@ def with_innocent_changes(stored):
     noise.text = "probability 0.500000900 with loss 0.02750001\n"
     # 89 errors instead of 84 is what was measured for the same seed
     training.text = "accuracy 99.08 % with 89 errors and loss 0.0281\n"
+    cell_of(notebook, "training_figure").outputs = cell_of(stored, "training_figure_elsewhere").outputs
     return notebook
 
 
@@ -138,6 +156,7 @@ REPORTS = {
     "loss_a_fifth": "loss: stored 0.0330, new 0.0275, difference -0.0055, tolerance 0.00495 (trained)",
     "swapped_figures": "output 3, image/png: figure: difference",
     "missing_bar": "output 1, image/png: figure: difference",
+    "missing_line": "output 1, image/png: figure: difference",
     "changed_axis_label": "output 1, image/png: figure: difference",
     "removed_output": "output 2: additional: display_data text/markdown, text/plain",
     "added_warning": "output 2: additional: stream stderr",

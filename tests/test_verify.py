@@ -40,8 +40,8 @@ from digits_helpers.verify import (
 
 TOLERANCES = """
 [figures]
-close = 2.0
-trained = 20.0
+close = { difference = 2.0 }
+trained = { difference = 20.0, room = 3 }
 
 [quantity.accuracy]
 names = ["accuracy"]
@@ -365,6 +365,41 @@ def test_figure_difference_is_matplotlibs():
     random = np.random.default_rng(0)
     one, two = random.integers(0, 256, (2, 40, 50, 3)).astype(float)
     assert figure_difference(one, two) == pytest.approx(calculate_rms(one, two))
+
+
+def drawn(column):
+    """A white picture with one dark upright line, a pixel wide."""
+    picture = np.full((20, 30, 3), 255, np.uint8)
+    if column is not None:
+        picture[:, column] = 0
+    return picture
+
+
+@pytest.mark.parametrize(("moved", "room", "differs"), [(3, 3, False), (3, 2, True), (0, 0, False), (1, 0, True)])
+def test_a_line_may_move_as_far_as_there_is_room(moved, room, differs):
+    assert (figure_difference(drawn(10), drawn(10 + moved), room) > 0) is differs
+    assert (figure_difference(drawn(10).swapaxes(0, 1), drawn(10 + moved).swapaxes(0, 1), room) > 0) is differs
+
+
+@pytest.mark.parametrize("pictures", [(drawn(10), drawn(None)), (drawn(None), drawn(10))])
+def test_room_hides_neither_a_missing_nor_an_additional_line(pictures):
+    # a thirtieth of the pixels 255 grey levels apart: sqrt(255² / 30)
+    for room in (0, 3):
+        assert figure_difference(*pictures, room) == pytest.approx(255 / 30**0.5)
+
+
+def test_room_hides_no_other_colour():
+    red, blue = drawn(10), drawn(12)
+    red[:, 10, 0] = blue[:, 12, 2] = 255
+    # each line lacks the other's colour: two of three channels in a thirtieth of the pixels
+    assert figure_difference(red, blue, 3) == pytest.approx(255 * (2 / 90) ** 0.5, rel=0.3)
+    assert figure_difference(red, blue, 3) > 0
+
+
+def test_only_figures_of_a_training_have_room(tolerances):
+    pair = png(drawn(10)), png(drawn(13))
+    assert compare_png(*pair, "trained", tolerances) == []
+    assert len(compare_png(*pair, "close", tolerances)) == len(compare_png(*pair, "exact", tolerances)) == 1
 
 
 @pytest.mark.parametrize(
@@ -752,7 +787,12 @@ def test_the_stamp_is_valid_notebook_metadata():
     ("text", "message"),
     [
         ("[figure]\nclose = 1", "'figure'"),
-        ("[figures]\nexact = 1", "'exact'"),
+        ("[figures]\nexact = { difference = 1 }", "'exact'"),
+        ("[figures]\nclose = { rms = 1 }", "'rms'"),
+        ("[figures]\nclose = { difference = -1 }", "-1"),
+        ("[figures]\nclose = { difference = nan }", "nan"),
+        ("[figures]\nclose = { room = 1.5 }", "1.5"),
+        ("[figures]\nclose = { room = -1 }", "-1"),
         ("[quantity.a]\nunit = 'metres'", "'metres'"),
         ("[quantity.a]\nnames = ['a']", "None"),
         ("[quantity.a]\nunit = 'count'\nname = 'a'", "'name'"),
