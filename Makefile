@@ -19,7 +19,7 @@ help:
 	@echo 'make lab        open JupyterLab at lesson 01'
 	@echo 'make report     run the lessons and make report/index.html'
 	@echo 'make test       check everything that can be checked on this machine'
-	@echo 'make quick      the part of it that takes less than two minutes'
+	@echo 'make quick      the part of it that takes about five minutes'
 	@echo 'make notebooks  rewrite the stored outputs of the lessons from a real run on MNIST'
 	@echo 'make lock       rewrite requirements.txt from pyproject.toml (needs uv)'
 	@echo 'make clean      remove .venv, the report and caches'

@@ -234,6 +234,8 @@ def figure_difference(stored: Any, new: Any, room: int = 0) -> float:
     import numpy as np
     from scipy.ndimage import maximum_filter, minimum_filter
 
+    if np.array_equal(stored, new):
+        return 0.0
     neighbourhood = (2 * room + 1, 2 * room + 1, 1)
 
     def outside(one: Any, other: Any) -> float:

@@ -30,6 +30,7 @@ from digits_helpers.series import LESSONS, kernel_environment
 
 CHECK_TAG = "nbval-check-output"
 CELL_SECONDS = 3600  # a training of the reference recipe in one cell: 10 minutes on two cores, 40 on a slow machine
+QUICK_MINUTES = 5  # all tests that are not marked as slow, on two cores
 OTHER_MINUTES = 7  # all tests but the stored notebooks, on two cores
 OUTPUT_SECONDS = 60  # the last output of a cell, on a machine that is busy
 
@@ -96,7 +97,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     if not notebooks:
         return []
     if config.option.markexpr == "not slow":
-        return ["notebooks: not run, and their stored outputs not compared (-m 'not slow'); under two minutes"]
+        return [f"notebooks: not run, and their stored outputs not compared (-m 'not slow'); about {QUICK_MINUTES} minutes"]
     if not config.option.nbval_lax:
         minutes = sum(lesson.running for lesson in LESSONS) + OTHER_MINUTES
         return [f"notebooks: stored outputs compared with a new run on MNIST (strict); about {minutes} minutes on two cores"]
