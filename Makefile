@@ -30,7 +30,7 @@ lab: venv
 report: venv
 	@$(RUN) -m digits_helpers report $(ARGS)
 
-# What runs, and about how long it takes, depends on whether MNIST is here: pytest's header says it (tests/conftest.py).
+# What runs, and about how long it takes, depends on whether MNIST is here: pytest's header says it (tests/nbval_tolerant.py).
 test: venv
 	@$(RUN) -m pytest $(ARGS)
 

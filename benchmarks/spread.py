@@ -28,7 +28,7 @@ from typing import Any
 
 from digits_helpers import verify
 from digits_helpers.files import write_json
-from digits_helpers.printed_numbers import find_numbers, quantities_of
+from digits_helpers.printed_numbers import find_numbers, quantities_of, table_rows
 from digits_helpers.refresh import NETWORKS
 from digits_helpers.series import LESSONS, NOTEBOOKS, kernel_environment, read_notebook, run_lesson, select_lessons
 from digits_helpers.startup import quiet_startup
@@ -74,12 +74,19 @@ def numbers_of(path: Path) -> Iterator[tuple[tuple[str, ...], str, str, float]]:
         if kind not in ("close", "trained"):
             continue
         texts = [output.get("text") or output.get("data", {}).get("text/markdown", "") for output in cell.outputs]
-        for row, line in enumerate("\n".join(texts).split("\n")):
+        lines = "\n".join(texts).split("\n")
+        for row, (line, cells) in enumerate(zip(lines, table_rows(lines))):
             numbers = find_numbers(line)
-            for column, (number, quantity) in enumerate(zip(numbers, quantities_of(line, numbers, tolerances))):
+            for column, (number, quantity) in enumerate(zip(numbers, quantities_of(line, numbers, tolerances, cells))):
                 if quantity is not None and quantity.unit != "label":
                     place = (path.name, cell["id"], str(row), str(column))
                     yield place, kind, quantity.name, float(number.value)
+
+
+def code_of(path: Path) -> list[str]:
+    """The sources of the code cells, without the parameters that papermill injected."""
+    cells = read_notebook(path).cells
+    return [c.source for c in cells if c.cell_type == "code" and verify.INJECTED_TAG not in c.metadata.get("tags", [])]
 
 
 def figures_of(path: Path) -> Iterator[tuple[tuple[str, ...], str, str]]:
@@ -105,6 +112,9 @@ def table() -> None:
         for path in sorted(FOLDER.glob(f"*/{lesson.notebook}")):
             over = "machines" if path.parent.name.startswith("seed0-") else "seeds"
             if path == reference or (over == "seeds" and not path.parent.name.endswith("threads2-AVX512_CORE")):
+                continue
+            if code_of(path) != code_of(reference):
+                print(f"{path.parent.name} {lesson.number}: left out, made by other code than {REFERENCE}")
                 continue
             for place, _, _, value in numbers_of(path):
                 kind, name, stored = old[place]

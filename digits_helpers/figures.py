@@ -73,19 +73,24 @@ def show(figure: Figure, finding: str) -> None:
 
 
 def words(figure: Figure) -> list[str]:
-    """List what a figure says in words: titles, axis labels and legends, axes by axes.
+    """List what a figure says in words: titles, axis labels, legends and the numbers at the axes, axes by axes.
 
     Args:
         figure: the finished figure.
 
     Returns:
-        The texts that are not empty, in the order in which the axes were made.
+        The texts that are not empty, in the order in which the axes were made. The numbers at an axis are one text.
     """
+    figure.draw_without_rendering()  # only then it is known which numbers stand at an axis
     found = []
     for ax in figure.axes:
         legend = ax.get_legend()
         found += [ax.get_title(), ax.get_xlabel(), ax.get_ylabel()]
         found += [text.get_text() for text in legend.get_texts()] if legend else []
+        for axis in (ax.xaxis, ax.yaxis) if ax.axison else ():
+            low, high = sorted(axis.get_view_interval())
+            shown = [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+            found.append(" ".join(text.get_text() for text in shown if text.get_visible() and text.get_text()))
     return [text for text in found if text]
 
 

@@ -224,11 +224,12 @@ def is_within(stored: Number, new: Number, allowed: Decimal) -> bool:
     """Whether two printed numbers can come from values that differ by the allowed amount.
 
     Printing rounds, so values on two sides of a rounding boundary differ by one unit in the
-    last place however near they are: 0.12345 and 0.1234499 print as 0.1235 and 0.1234.
+    last place however near they are: 0.12345 and 0.1234499 print as 0.1235 and 0.1234. What is printed in percent
+    keeps its number of digits.
     """
     if allowed == 0:
         return stored.raw == new.raw
-    if stored.sign != new.sign:
+    if stored.sign != new.sign or (stored.percent and stored.last_place != new.last_place):
         return False
     difference = abs(new.value - stored.value)
     if stored.whole and new.whole and not stored.percent:

@@ -70,9 +70,9 @@ def epoch_line(epoch: int, epochs: int, logs: dict[str, float]) -> str:
     The validation loss is left out: for one epoch it differs so much between machines that no digit of it would hold.
 
     >>> epoch_line(3, 10, {"loss": 0.05, "accuracy": 0.984, "val_loss": 0.04, "val_accuracy": 0.9885})
-    'epoch  3/10: loss 0.050, accuracy 98.4%, validation accuracy 98.8%'
+    'epoch  3/10: loss 0.0500, accuracy 98.4%, validation accuracy 98.8%'
     """
-    line = f"epoch {epoch:2}/{epochs}: loss {logs['loss']:.3f}, accuracy {logs['accuracy']:.1%}"
+    line = f"epoch {epoch:2}/{epochs}: loss {logs['loss']:.4f}, accuracy {logs['accuracy']:.1%}"
     if "val_accuracy" in logs:
         line += f", validation accuracy {logs['val_accuracy']:.1%}"
     return line

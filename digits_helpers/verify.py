@@ -236,6 +236,8 @@ def figure_difference(stored: Any, new: Any, room: int = 0) -> float:
 
     if np.array_equal(stored, new):
         return 0.0
+    if stored.shape[-1] == new.shape[-1] == 4 and (stored[..., 3] == 255).all() and (new[..., 3] == 255).all():
+        stored, new = stored[..., :3], new[..., :3]  # opacity that is equal everywhere would dilute the mean
     neighbourhood = (2 * room + 1, 2 * room + 1, 1)
 
     def outside(one: Any, other: Any) -> float:
@@ -298,8 +300,6 @@ def compare_png(
         sizes = [f"{a.shape[1]} × {a.shape[0]}" for a in (old, fresh)]
         message = f"figure: stored {sizes[0]} pixels, new {sizes[1]}"
         return [Finding("", message + _write_pictures(pictures, old, fresh))]
-    if (old[..., 3] == 255).all() and (fresh[..., 3] == 255).all():
-        old, fresh = old[..., :3], fresh[..., :3]  # opacity that is equal everywhere would dilute the mean
     limit = tolerances.figures.get(comparison_class, FigureTolerance())
     difference = figure_difference(old, fresh, limit.room)
     if difference <= limit.difference:
@@ -461,25 +461,26 @@ def _compare_data(
 
 
 def _compare_metadata(stored: Any, new: Any, comparison_class: str, tolerances: Tolerances) -> list[Finding]:
-    """Compare alt text like the cell's other text, and everything else in an output's metadata exactly."""
-    (old_alts, old_rest), (new_alts, new_rest) = _without_alt(stored), _without_alt(new)
+    """Compare alt text and the words of a figure like the cell's other text, and all other metadata exactly."""
+    (old_texts, old_rest), (new_texts, new_rest) = _without_texts(stored), _without_texts(new)
     findings = []
-    for kind in sorted({*old_alts, *new_alts}):
-        found = compare_text(old_alts.get(kind, ""), new_alts.get(kind, ""), comparison_class, tolerances)
-        findings += [one.within(f"alt text of {kind}") for one in found]
+    for name in sorted({*old_texts, *new_texts}):
+        found = compare_text(old_texts.get(name, ""), new_texts.get(name, ""), comparison_class, tolerances)
+        findings += [one.within(name) for one in found]
     texts = ["\n".join(json_lines(rest)) for rest in (old_rest, new_rest)]
     return findings + [one.within("metadata") for one in compare_text(*texts, "exact", tolerances)]
 
 
-def _without_alt(metadata: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
-    """Alt text by kind of data, and the metadata that remain."""
-    alts, rest = {}, {}
+def _without_texts(metadata: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Alt texts and the words of a figure, by what they are, and the metadata that remain."""
+    texts, rest = {}, {}
     for kind, entry in metadata.items():
+        rest[kind] = dict(entry) if isinstance(entry, Mapping) else entry
         if isinstance(entry, Mapping) and isinstance(entry.get("alt"), str):
-            alts[kind] = entry["alt"]
-            entry = {key: value for key, value in entry.items() if key != "alt"}
-        rest[kind] = entry
-    return alts, rest
+            texts[f"alt text of {kind}"] = rest[kind].pop("alt")
+        if isinstance(entry, Mapping) and isinstance(entry.get("words"), list):
+            texts["words of the figure"] = "\n".join(map(str, rest[kind].pop("words")))
+    return texts, rest
 
 
 def json_lines(value: Any, path: str = "") -> list[str]:

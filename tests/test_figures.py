@@ -133,14 +133,36 @@ def test_precision_and_recall_at_one_half():
     assert ax.lines[1].get_ydata()[middle] == pytest.approx(50)
 
 
-def test_words_of_a_figure_are_titles_labels_and_legends():
+def test_words_of_a_figure_are_titles_labels_legends_and_numbers_at_the_axes():
     fig, axes = plt.subplots(1, 2)
     figures.learning_curve(axes[0], HISTORY, "loss")
     figures.one_image(axes[1], IMAGES[0], "an image")
     assert figures.words(fig) == [
         "Reference network: loss", "epoch", "loss", "training (with dropout)", "validation",
-        "an image", "column (pixel)", "row (pixel)",
+        "1 2 3", "0.0 0.5 1.0 1.5 2.0",
+        "an image", "column (pixel)", "row (pixel)", "0 10 20", "0 10 20",
     ]
+
+
+def test_numbers_at_an_axis_that_is_not_drawn_are_no_words():
+    fig, ax = plt.subplots()
+    ax.plot([1, 2])
+    assert figures.words(fig) != []
+    ax.set_axis_off()
+    assert figures.words(fig) == []
+
+
+def test_the_course_of_the_probabilities_shows_each_in_its_place_and_frames_the_label():
+    course = np.full((3, 10), 0.1)
+    course[1:] = np.eye(10)[[7, 3]] * 0.996 + 0.0004  # below half a percent, no number
+    _, ax = plt.subplots()
+    figures.probability_course(ax, course, 3)
+    shown = {tuple(int(round(p)) for p in text.get_position()): text.get_text() for text in ax.texts}
+    assert shown == {**{(0, digit): "10" for digit in range(10)}, (1, 7): "100", (2, 3): "100"}
+    assert (ax.images[0].get_array() == course.T).all()
+    (frame,) = ax.patches
+    assert frame.get_bbox().extents.tolist() == [-0.5, 2.5, 2.5, 3.5]  # all epochs, the row of the label
+    assert not frame.get_clip_on()
 
 
 @pytest.mark.parametrize("noise", [0.999, 1.001])
@@ -180,6 +202,6 @@ def test_a_shown_figure_carries_its_finding_three_times(monkeypatch):
     png = base64.b64decode(image[0]["image/png"])
     assert Image.open(io.BytesIO(png)).size == (4 * 144, 3 * 144)
     assert options["metadata"]["image/png"]["width"] == 4 * 96
-    assert options["metadata"]["digits"]["words"] == ["t", "column (pixel)", "row (pixel)"]
+    assert options["metadata"]["digits"]["words"] == figures.words(fig)
     assert b"Software" not in png
     assert not plt.fignum_exists(fig.number)

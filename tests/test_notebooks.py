@@ -49,6 +49,13 @@ def test_every_lesson_is_there():
     assert [path.name for path in NOTEBOOKS] == [lesson.notebook for lesson in LESSONS]
 
 
+@every_notebook
+def test_no_output_is_rewritten_after_it_was_shown(path):
+    # nbval takes no notice of these messages, so it would compare the first version with the last
+    for cell in code_cells(read(path)):
+        assert not re.search(r"clear_output|display_id|update_display", cell.source), cell.id
+
+
 def test_one_cell_of_the_series_escapes_comparison():
     escaped = [cell for path in NOTEBOOKS for cell in code_cells(read(path)) if "nbval-ignore-output" in tags(cell)]
     assert len(escaped) == 1

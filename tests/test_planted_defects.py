@@ -8,6 +8,7 @@ real stored notebooks and found by comparing the notebooks, without running them
 
 import copy
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -19,7 +20,14 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 from planted_defects import DEFECTS
 
-from digits_helpers.verify import load_tolerances, stale_cells, stamp_sources, verify_notebooks
+from digits_helpers.verify import (
+    compare_text,
+    comparison_class,
+    load_tolerances,
+    stale_cells,
+    stamp_sources,
+    verify_notebooks,
+)
 
 PROJECT = Path(__file__).parents[1]
 LESSONS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
@@ -76,7 +84,7 @@ CELLS = {
     "stale_source": ("print(6 * 7)", []),
     "lost_count": ("print(6 * 8)", []),
     "noise": ('print("probability 0.500000000 with loss 0.02750000")', ["close"]),
-    "training": ('print("accuracy 99.13 % with 84 errors and loss 0.0275")', ["trained"]),
+    "training": ('print("accuracy 99.13 % with loss 0.0275")', ["trained"]),
     "training_figure": ('put(two_lines([5, 3, 2, 1.5, 1.2]))', ["trained"]),
     "training_figure_elsewhere": ('put(two_lines([4.9, 3.1, 1.9, 1.6, 1.1]))', ["trained"]),
     "machine": ('print(time.time(), Path.cwd(), os.getpid())', ["machine", "nbval-ignore-output"]),
@@ -118,8 +126,8 @@ def with_innocent_changes(stored):
     noise, training = (cell_of(notebook, name).outputs[0] for name in ("noise", "training"))
     # 9e-7 is the largest difference of a probability that was measured over instruction sets
     noise.text = "probability 0.500000900 with loss 0.02750001\n"
-    # 89 errors instead of 84 is what was measured for the same seed
-    training.text = "accuracy 99.08 % with 89 errors and loss 0.0281\n"
+    # 84 and 89 errors of 10,000 were measured for the same seed on two kinds of machine
+    training.text = "accuracy 99.08 % with loss 0.0281\n"
     cell_of(notebook, "training_figure").outputs = cell_of(stored, "training_figure_elsewhere").outputs
     return notebook
 
@@ -214,7 +222,7 @@ def found_in(stored, changed, folder):
 def test_comparing_finds_the_defect(defect, stored, tmp_path):
     changed = copy.deepcopy(stored)
     planted = DEFECTS[defect](changed.cells)
-    assert defect in planted or defect == "swapped_figures"
+    assert defect in planted
     assert found_in(stored, changed, tmp_path) == set(planted)
 
 
@@ -255,6 +263,38 @@ def test_the_defect_is_found_in_every_lesson(defect, tmp_path):
         assert found_in(stored, changed, tmp_path) == set(planted), lesson.name
         somewhere += planted
     assert somewhere, f"{defect} could not be planted in any lesson"
+
+
+# Half a point more, or a fifth more, in one place alone. `missed` are the only places where it may stay unseen: single
+# epochs' validation accuracies, of which the mean stands below, and losses with two digits or below 0.01.
+ONE_BY_ONE = {
+    "half a point of accuracy": (
+        r"accuracy[^\d\n|]{0,20}?(\d+\.\d{1,2})(?=%)", lambda value: value + 0.5, r"validation accuracy \d",
+    ),
+    "a fifth of a loss": (
+        r"loss[^\d\n|]{0,20}?(\d+\.\d+)(?!\d|%)", lambda value: value * 1.2, r"loss (0\.0[01]\d?|0\.00\d|\d\.\d|0\.\d\d)(?!\d)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("defect", ONE_BY_ONE)
+def test_the_defect_is_found_in_every_single_place(defect):
+    pattern, change, may_be_missed = ONE_BY_ONE[defect]
+    tolerances = load_tolerances()
+    planted, missed = 0, []
+    for lesson in LESSONS:
+        for cell in nbformat.read(lesson, as_version=4).cells:
+            for output in cell.get("outputs", []) if "nbval-ignore-output" not in cell.metadata.get("tags", []) else []:
+                text = output.get("text") or output.get("data", {}).get("text/markdown", "")
+                for place in re.finditer(pattern, text):
+                    number = place[1]
+                    new = f"{change(float(number)):.{len(number.partition('.')[2])}f}"
+                    changed = text[: place.start(1)] + new + text[place.end(1) :]
+                    planted += 1
+                    if not compare_text(text, changed, comparison_class(cell), tolerances):
+                        missed.append(place[0])
+    assert planted - len(missed) > 5
+    assert [where for where in missed if not re.search(may_be_missed, where)] == []
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)

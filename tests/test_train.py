@@ -80,7 +80,7 @@ def test_epoch_log_prints_a_line_per_epoch_and_no_times(capsys, monkeypatch):
     fit_small([train.EpochLog()])
     printed = capsys.readouterr()
     assert re.fullmatch(
-        r"(epoch  [12]/2: loss \d\.\d{3}, accuracy \d+\.\d%, validation accuracy \d+\.\d%\n){2}",
+        r"(epoch  [12]/2: loss \d\.\d{4}, accuracy \d+\.\d%, validation accuracy \d+\.\d%\n){2}",
         printed.out,
     )
     assert printed.err == ""
@@ -105,7 +105,7 @@ def test_progress_bar_can_be_switched_off(monkeypatch, value, disabled):
 
 
 def test_epoch_line_without_validation():
-    assert train.epoch_line(1, 3, {"loss": 1.0, "accuracy": 0.5}) == "epoch  1/3: loss 1.000, accuracy 50.0%"
+    assert train.epoch_line(1, 3, {"loss": 1.0, "accuracy": 0.5}) == "epoch  1/3: loss 1.0000, accuracy 50.0%"
 
 
 def test_probability_log_starts_before_training_and_follows_every_epoch():

@@ -521,6 +521,23 @@ def test_stderr_is_exact_in_every_class(tolerances):
     assert len(findings(stored, new, tolerances, "trained")) == 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "new", "passes"),
+    [
+        ("trained", ["MLP, accuracy 97.5%", "0 5 10"], True),
+        ("exact", ["MLP, accuracy 97.5%", "0 5 10"], False),
+        ("trained", ["CNN, accuracy 97.4%", "0 5 10"], False),
+        ("trained", ["MLP, accuracy 97.4%", "0 5 15"], False),
+        ("trained", ["MLP, accuracy 97.4%"], False),
+    ],
+)
+def test_words_of_a_figure_are_text_of_their_class(kind, new, passes, tolerances):
+    old, fresh = (shown({"image/png": png(GREY)}) for _ in range(2))
+    old["metadata"] = {"digits": {"words": ["MLP, accuracy 97.4%", "0 5 10"]}}
+    fresh["metadata"] = {"digits": {"words": new}}
+    assert (findings([old], [fresh], tolerances, kind) == []) is passes
+
+
 def test_swapped_figures_fail(tolerances):
     figures = [shown({"image/png": png(GREY)}), shown({"image/png": png(GREY + 100)})]
     assert len(findings(figures, figures[::-1], tolerances, "trained")) == 2
