@@ -136,11 +136,11 @@ def test_precision_and_recall_at_one_half():
 def test_words_of_a_figure_are_titles_labels_legends_and_numbers_at_the_axes():
     fig, axes = plt.subplots(1, 2)
     figures.learning_curve(axes[0], HISTORY, "loss")
-    figures.one_image(axes[1], IMAGES[0], "an image")
+    figures.one_image(axes[1], IMAGES[0], "an image").set(xticks=[0, 10, 20], yticks=[5, 25, 99], ylim=(27.5, -0.5))
     assert figures.words(fig) == [
         "Reference network: loss", "epoch", "loss", "training (with dropout)", "validation",
-        "1 2 3", "0.0 0.5 1.0 1.5 2.0",
-        "an image", "column (pixel)", "row (pixel)", "0 10 20", "0 10 20",
+        "1 2", "0.00 0.05 0.10 0.15 0.20 0.25 0.30",
+        "an image", "column (pixel)", "row (pixel)", "0 10 20", "5 25",
     ]
 
 
