@@ -367,6 +367,11 @@ def test_figure_difference_is_matplotlibs():
     assert figure_difference(one, two) == pytest.approx(calculate_rms(one, two))
 
 
+@pytest.mark.parametrize(("new", "passes"), [("99.3%", True), ("99.21%", False), ("99%", False)])
+def test_a_percentage_keeps_its_number_of_digits(new, passes, tolerances):
+    assert (compare_text("accuracy 99.2%", f"accuracy {new}", "trained", tolerances) == []) is passes
+
+
 def drawn(column):
     """A white picture with one dark upright line, a pixel wide."""
     picture = np.full((20, 30, 3), 255, np.uint8)
@@ -808,6 +813,7 @@ def test_the_stamp_is_valid_notebook_metadata():
         ("[figures]\nclose = { rms = 1 }", "'rms'"),
         ("[figures]\nclose = { difference = -1 }", "-1"),
         ("[figures]\nclose = { difference = nan }", "nan"),
+        ("[figures]\nclose = { difference = inf }", "inf"),
         ("[figures]\nclose = { room = 1.5 }", "1.5"),
         ("[figures]\nclose = { room = -1 }", "-1"),
         ("[quantity.a]\nunit = 'metres'", "'metres'"),
