@@ -31,7 +31,7 @@ from digits_helpers.series import LESSONS, kernel_environment
 CHECK_TAG = "nbval-check-output"
 CELL_SECONDS = 3600  # a training of the reference recipe in one cell: 10 minutes on two cores, 40 on a slow machine
 QUICK_MINUTES = 5  # all tests that are not marked as slow, on two cores
-OTHER_MINUTES = 7  # all tests but the stored notebooks, on two cores
+OTHER_MINUTES = 13  # all tests but the stored notebooks, on two cores
 OUTPUT_SECONDS = 60  # the last output of a cell, on a machine that is busy
 
 

@@ -711,7 +711,9 @@ def test_cache_that_cannot_be_made_does_not_withhold_the_data(
     server.serve_npz(send(npz_bytes))
     with pytest.warns(UserWarning, match="cannot be kept") as caught:
         assert_holds(load_digits("mnist"), fake)
-    assert caught[0].filename == __file__
+    # Others may be caught as well: what the garbage collector finds unclosed, it warns of wherever it happens to run.
+    (warned,) = (one for one in caught if "cannot be kept" in str(one.message))
+    assert warned.filename == __file__
 
 
 def test_cache_that_cannot_be_written_does_not_withhold_the_data(
