@@ -293,7 +293,7 @@ def test_the_defect_is_found_in_every_single_place(defect):
                     planted += 1
                     if not compare_text(text, changed, comparison_class(cell), tolerances):
                         missed.append(text[max(0, place.start() - 12) : place.end()].rpartition("\n")[2])
-    assert planted - len(missed) > 5
+    assert planted - len(missed) > 10, "hardly any place was found to plant it"
     assert [where for where in missed if not re.search(may_be_missed, where)] == []
 
 
