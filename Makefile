@@ -13,32 +13,41 @@ PYTHON ?= python3
 RUN := $(VENV)/bin/python
 endif
 
-.PHONY: help lab report test quick notebooks lock clean venv
+.PHONY: help lab report test quick test-all lint notebooks lock clean venv
 
 help:
 	@echo 'make lab        open JupyterLab at lesson 01'
 	@echo 'make report     run the lessons and make report/index.html'
 	@echo 'make test       check everything that can be checked on this machine'
-	@echo 'make quick      the part of it that takes about five minutes'
+	@echo 'make quick      the part of it that takes less than two minutes'
+	@echo 'make test-all   everything, with what takes minutes for little and CI runs weekly'
+	@echo 'make lint       format the code and check it with ruff'
 	@echo 'make notebooks  rewrite the stored outputs of the lessons from a real run on MNIST'
 	@echo 'make lock       rewrite requirements.txt from pyproject.toml (needs uv)'
 	@echo 'make clean      remove .venv, the report and caches'
 
 lab: venv
-	@$(RUN) -m digits_helpers lab $(ARGS)
+	@$(RUN) -m digits_tools lab $(ARGS)
 
 report: venv
-	@$(RUN) -m digits_helpers report $(ARGS)
+	@$(RUN) -m digits_tools report $(ARGS)
 
-# What runs, and about how long it takes, depends on whether MNIST is here: pytest's header says it (tests/nbval_tolerant.py).
+# What is compared depends on whether MNIST is here: pytest's header says it (conftest.py).
 test: venv
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m ruff format --check --quiet . && $(RUN) -m ruff check --quiet .
+	@$(RUN) -m pytest -m 'not weekly' $(ARGS)
 
 quick: venv
-	@$(RUN) -m pytest -m 'not slow' $(ARGS)
+	@$(RUN) -m pytest -m 'not slow and not weekly' $(ARGS)
+
+test-all: venv
+	@$(RUN) -m pytest $(ARGS)
+
+lint: venv
+	@$(RUN) -m ruff format . && $(RUN) -m ruff check --fix .
 
 notebooks: venv
-	@$(RUN) -m digits_helpers refresh $(ARGS)
+	@$(RUN) -m digits_tools refresh $(ARGS)
 
 # The stamp holds a checksum of what .venv was made from, and of the folder: a moved .venv points to where it was.
 # It is written last, so that a set-up that was interrupted is taken up again.
@@ -63,5 +72,5 @@ lock:
 
 # A folder named report that no report made, or learners' artifacts, are not ours to remove.
 clean:
-	@rm -rf $(VENV) .pytest_cache .coverage build *.egg-info digits_helpers/__pycache__ tests/__pycache__
+	@rm -rf $(VENV) .pytest_cache .ruff_cache build *.egg-info; find digits_helpers digits_tools nbval_tolerance tests -name __pycache__ -prune -exec rm -rf {} +
 	@if [ -f report/.digits-report ]; then rm -rf report; fi
