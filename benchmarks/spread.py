@@ -1,187 +1,101 @@
-"""Measure how far the lessons' numbers spread over machines and over seeds: where tests/tolerances.toml comes from.
+"""Measure how far trainings of the reference recipe spread, over seeds and over ways to compute the same seed.
 
-    python benchmarks/spread.py run [--lessons 02,04,05] [--seeds 0:3] [--threads 1,2,4] [--kinds AVX2,AVX512_CORE,…]
-    python benchmarks/spread.py table
-    python benchmarks/spread.py ship
+    python benchmarks/spread.py run     # trains what is missing in build/spread, about ten minutes each on two cores
+    python benchmarks/spread.py table   # the largest differences, epoch by epoch: where the tolerances come from
+    python benchmarks/spread.py ship    # writes digits_helpers/networks/spread.json, which lesson 05 shows
 
-`run` executes lessons on MNIST in every combination of seed, threads and kind of machine. Kinds are played on one
-processor: oneDNN is told to use no more than an instruction set, or not to be used at all. Every executed notebook is
-kept in build/spread; a combination that is there already is not run again, so a killed measurement goes on where it
-was. One run of lesson 04 takes about ten minutes on two cores.
-
-`table` compares every number that the lessons print as `close` or `trained`, and every figure. Same seed, other
-machine: what the tolerances of the check have to hold. Other seed, same machine: reported beside it, and no tolerance
-is made from it.
-
-`ship` writes what the trainings of lesson 04 ended in to digits_helpers/networks/spread.json, which lesson 05 shows.
+Each training is a process of its own, as in lesson 04: the same seed, the same call of `fit`. oneDNN is told to use
+no more than an instruction set, so that one processor plays several. A history that is there already is kept, so that
+a measurement which was killed goes on where it was.
 """
 
 import argparse
-import itertools
 import json
 import os
-import statistics
-from collections import defaultdict
-from collections.abc import Iterator
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
-
-from digits_helpers import verify
-from digits_helpers.files import write_json
-from digits_helpers.printed_numbers import find_numbers, quantities_of, table_rows
-from digits_helpers.refresh import NETWORKS
-from digits_helpers.series import LESSONS, NOTEBOOKS, kernel_environment, read_notebook, run_lesson, select_lessons
-from digits_helpers.startup import quiet_startup
 
 FOLDER = Path(__file__).parents[1] / "build" / "spread"
-KINDS = {
-    "AVX512_CORE": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"},
-    "AVX2": {"ONEDNN_MAX_CPU_ISA": "AVX2"},
-    "SSE41": {"ONEDNN_MAX_CPU_ISA": "SSE41"},
-    "without-oneDNN": {"TF_ENABLE_ONEDNN_OPTS": "0"},
-}
-REFERENCE = "seed0-threads2-AVX512_CORE"
+SPREAD = Path(__file__).parents[1] / "digits_helpers" / "networks" / "spread.json"
+# seed, threads, instruction set
+RUNS = [(0, 2, "AVX512_CORE"), (0, 1, "AVX512_CORE"), (0, 2, "AVX2"), (1, 2, "AVX512_CORE"), (2, 2, "AVX512_CORE")]
+VALIDATION_IMAGES = 6000
 
 
-def run(lessons: str, seeds: range, threads: list[int], kinds: list[str]) -> None:
-    """Execute the combinations that are missing, the stored seed first."""
-    for seed, kind, count in itertools.product(seeds, kinds, threads):
-        folder = FOLDER / f"seed{seed}-threads{count}-{kind}"
-        folder.mkdir(parents=True, exist_ok=True)
-        settings = {"OMP_NUM_THREADS": str(count), "TF_NUM_INTRAOP_THREADS": str(count), **KINDS[kind]}
-        for lesson in select_lessons(lessons):
-            destination = folder / lesson.notebook
-            if destination.is_file():
-                continue
-            # From lesson 05 on the shipped network is judged, whatever the seed: its own folder stays empty.
-            artifacts = folder / f"artifacts-{lesson.number}"
-            with kernel_environment(DIGITS_ARTIFACTS_DIR=artifacts, **settings):
-                times = run_lesson(lesson, NOTEBOOKS, folder / f"new-{lesson.notebook}", _parameters(lesson, seed))
-            os.replace(folder / f"new-{lesson.notebook}", destination)
-            print(f"{folder.name} {lesson.number}: {times.seconds:.0f} s", flush=True)
+def train(seed: int, threads: int, instructions: str) -> None:
+    """Train in this process, and write the history."""
+    os.environ["ONEDNN_MAX_CPU_ISA"] = instructions
+    from digits_helpers.data import load_digits
+    from digits_helpers.model import build_reference
+    from digits_helpers.preprocess import prepare_training
+
+    import keras
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    x_train, y_train, x_val, y_val = prepare_training(load_digits("mnist"))
+    assert len(x_val) == VALIDATION_IMAGES
+    keras.utils.set_random_seed(seed)
+    model = build_reference()
+    model.compile(loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
+    history = model.fit(x_train, y_train, batch_size=128, epochs=10, validation_data=(x_val, y_val), verbose=2)
+    record = {"seed": seed, "threads": threads, "instructions": instructions, "history": history.history}
+    name(seed, threads, instructions).write_text(json.dumps(record), encoding="utf-8")
 
 
-def _parameters(lesson: Any, seed: int) -> dict[str, Any]:
-    """The seed matters to lessons that train; in lesson 05 it would ask for another network than the shipped one."""
-    return {"seed": seed} if lesson.number < "05" else {}
+def name(seed: int, threads: int, instructions: str) -> Path:
+    return FOLDER / f"seed{seed}-threads{threads}-{instructions}.json"
 
 
-def numbers_of(path: Path) -> Iterator[tuple[tuple[str, ...], str, str, float]]:
-    """Yield place, class, quantity and value of every number that a tolerant cell prints."""
-    tolerances = verify.load_tolerances()
-    for cell in read_notebook(path).cells:
-        kind = verify.comparison_class(cell) if cell.cell_type == "code" else "exact"
-        if kind not in ("close", "trained"):
-            continue
-        texts = [output.get("text") or output.get("data", {}).get("text/markdown", "") for output in cell.outputs]
-        lines = "\n".join(texts).split("\n")
-        for row, (line, cells) in enumerate(zip(lines, table_rows(lines))):
-            numbers = find_numbers(line)
-            for column, (number, quantity) in enumerate(zip(numbers, quantities_of(line, numbers, tolerances, cells))):
-                if quantity is not None and quantity.unit != "label":
-                    place = (path.name, cell["id"], str(row), str(column))
-                    yield place, kind, quantity.name, float(number.value)
+def run() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for settings in RUNS:
+        if not name(*settings).is_file():
+            subprocess.run([sys.executable, __file__, "train", *map(str, settings)], check=True)
 
 
-def code_of(path: Path) -> list[str]:
-    """The sources of the code cells, without the parameters that papermill injected."""
-    cells = read_notebook(path).cells
-    return [c.source for c in cells if c.cell_type == "code" and verify.INJECTED_TAG not in c.metadata.get("tags", [])]
-
-
-def figures_of(path: Path) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    """Yield place, class and content of every figure that a tolerant cell shows."""
-    for cell in read_notebook(path).cells:
-        kind = verify.comparison_class(cell) if cell.cell_type == "code" else "exact"
-        for position, output in enumerate(cell.get("outputs", []) if kind in ("close", "trained") else []):
-            if "image/png" in output.get("data", {}):
-                yield (path.name, cell["id"], str(position)), kind, output["data"]["image/png"]
+def load(settings: tuple[int, int, str]) -> dict:
+    return json.loads(name(*settings).read_text(encoding="utf-8"))
 
 
 def table() -> None:
-    """Print n, standard deviation and largest difference per class and quantity."""
-    tolerances = verify.load_tolerances()
-    differences: dict[tuple[str, str, str], list[float]] = defaultdict(list)
-    relative: dict[tuple[str, str, str], list[float]] = defaultdict(list)
-    for lesson in LESSONS:
-        reference = FOLDER / REFERENCE / lesson.notebook
-        if not reference.is_file():
-            continue
-        old = {place: (kind, name, value) for place, kind, name, value in numbers_of(reference)}
-        pictures = {place: (kind, content) for place, kind, content in figures_of(reference)}
-        for path in sorted(FOLDER.glob(f"*/{lesson.notebook}")):
-            over = "machines" if path.parent.name.startswith("seed0-") else "seeds"
-            if path == reference or (over == "seeds" and not path.parent.name.endswith("threads2-AVX512_CORE")):
-                continue
-            if code_of(path) != code_of(reference):
-                print(f"{path.parent.name} {lesson.number}: left out, made by other code than {REFERENCE}")
-                continue
-            for place, _, _, value in numbers_of(path):
-                kind, name, stored = old[place]
-                differences[over, kind, name].append(value - stored)
-                relative[over, kind, name].append(abs(value - stored) / abs(stored) if stored else 0.0)
-            for place, _, content in figures_of(path):
-                kind, stored_content = pictures[place]
-                old_picture, new_picture = verify.decode_png(stored_content), verify.decode_png(content)
-                difference = verify.figure_difference(old_picture, new_picture, tolerances.figures[kind].room)
-                differences[over, kind, "figures (grey levels)"].append(difference)
-                relative[over, kind, "figures (grey levels)"].append(0.0)
-    print("| over | class | quantity | n | standard deviation | largest difference | largest relative difference |")
-    print("| --- | --- | --- | ---: | ---: | ---: | ---: |")
-    for key in sorted(differences):
-        values = differences[key]
-        spread = statistics.pstdev(values)
-        largest = max(abs(value) for value in values)
-        print(f"| {' | '.join(key)} | {len(values)} | {spread:.2g} | {largest:.3g} | {max(relative[key]):.1%} |")
+    """Print the largest difference to the first run: of one epoch, and of the last."""
+    first = load(RUNS[0])["history"]
+    for settings in RUNS[1:]:
+        history = load(settings)["history"]
+        print(name(*settings).stem)
+        for metric, values in history.items():
+            gaps = [abs(new - old) for new, old in zip(values, first[metric], strict=True)]
+            relative = max(gap / old for gap, old in zip(gaps, first[metric], strict=True))
+            print(f"  {metric:12} largest {max(gaps):.4f} ({relative:.1%}), last epoch {gaps[-1]:.4f}")
 
 
 def ship() -> None:
-    """Write the results of the finished trainings for lesson 05: one seed on all kinds of machine, all seeds on one."""
-    with quiet_startup():
-        from digits_helpers.train import SPREAD_FILE
+    groups = {"one seed, computed in three ways": RUNS[:3], "three seeds": [RUNS[0], *RUNS[3:]]}
+    content = {title: [last_epoch(settings) for settings in group] for title, group in groups.items()}
+    SPREAD.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
-    runs, recipes = [], []
-    for path in sorted(FOLDER.glob("*/artifacts-04/training.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        seed, threads, kind = path.parents[1].name.split("-", 2)
-        runs.append({
-            "seed": int(seed.removeprefix("seed")), "threads": int(threads.removeprefix("threads")), "kind": kind,
-            "validation_loss": record["history"]["val_loss"][-1],
-            "validation_accuracy": record["history"]["val_accuracy"][-1],
-            "validation_images": round(60_000 * record["recipe"]["validation_fraction"]),
-        })  # fmt: skip
-        recipes.append({name: value for name, value in record["recipe"].items() if name != "seed"})
-    if not all(recipe == recipes[0] for recipe in recipes):
-        raise SystemExit(f"The runs in {FOLDER} were not all made by one recipe: remove the folder and run again.")
-    groups = {
-        "one seed, several kinds of machine": [run for run in runs if run["seed"] == 0],
-        "several seeds, one kind of machine": [
-            run for run in runs if f"seed0-threads{run['threads']}-{run['kind']}" == REFERENCE
-        ],
+
+def last_epoch(settings: tuple[int, int, str]) -> dict:
+    record = load(settings)
+    history = record.pop("history")
+    return {
+        **record,
+        "validation_loss": round(history["val_loss"][-1], 6),
+        "validation_accuracy": round(history["val_accuracy"][-1], 6),
+        "validation_images": VALIDATION_IMAGES,
     }
-    write_json(NETWORKS / SPREAD_FILE, {"recipe": recipes[0], "groups": groups})
-    print({name: len(group) for name, group in groups.items()})
-
-
-def main() -> None:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=["run", "table", "ship"])
-    parser.add_argument("--lessons", default="02,04,05")
-    parser.add_argument("--seeds", default="0:3", help="first:end, as in Python")
-    parser.add_argument("--threads", default="2,1,4")
-    parser.add_argument("--kinds", default=",".join(KINDS))
-    options = parser.parse_args()
-    if options.action == "table":
-        table()
-        return
-    if options.action == "ship":
-        ship()
-        return
-    first, end = (int(number) for number in options.seeds.split(":"))
-    threads = [int(number) for number in options.threads.split(",")]
-    run(options.lessons, range(first, end), threads, options.kinds.split(","))
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["run", "table", "ship", "train"])
+    parser.add_argument("settings", nargs="*", help="of `train`: seed, threads, instruction set")
+    arguments = parser.parse_args()
+    if arguments.command == "train":
+        seed, threads, instructions = arguments.settings
+        train(int(seed), int(threads), instructions)
+    else:
+        {"run": run, "table": table, "ship": ship}[arguments.command]()
