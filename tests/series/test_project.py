@@ -14,8 +14,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from digits_helpers.navigation import TABLE_END, TABLE_START, lesson_table, update_navigation
-from digits_helpers.series import LESSONS, NOTEBOOKS, PROJECT, README, has_tag, read_notebook
+from digits_tools.lessons import LESSONS, NOTEBOOKS, PROJECT, README
+from digits_tools.maintain.navigation import TABLE_END, TABLE_START, lesson_table, update_navigation
+from digits_tools.notebook import has_tag, read_notebook
 
 LOCK = (PROJECT / "requirements.txt").read_text(encoding="utf-8")
 FACTS = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -24,7 +25,8 @@ PYTHONS = ("3.11", "3.12", "3.13")
 
 def direct_dependencies():
     extras = FACTS["optional-dependencies"].values()
-    return [Requirement(text) for text in [*FACTS["dependencies"], *(text for extra in extras for text in extra)]]
+    texts = [*FACTS["dependencies"], *(text for extra in extras for text in extra)]
+    return [Requirement(text) for text in texts if not text.startswith(FACTS["name"])]
 
 
 def locked():
@@ -105,10 +107,19 @@ def test_each_direct_dependency_says_what_it_is_for():
         assert re.search(rf'^  "{re.escape(requirement.name)}[^"]*",\s+# \w+', text, re.M), requirement.name
 
 
-def test_templates_are_installed_with_the_package():
-    patterns = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]
-    assert "templates/*" in patterns["digits_helpers"]
-    assert (PROJECT / "digits_helpers" / "templates" / "index.html.j2").is_file()
+def test_data_files_are_installed_with_their_package():
+    data = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]
+    for room, patterns in data.items():
+        for pattern in patterns:
+            assert list((PROJECT / room).glob(pattern)), f"{room}: nothing fits {pattern}"
+        covered = {path for pattern in patterns for path in (PROJECT / room).glob(pattern)}
+        files = [path for path in (PROJECT / room).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+        assert {path for path in files if path.suffix != ".py"} <= covered
+
+
+def test_the_base_needs_neither_the_engine_nor_the_check():
+    base = {Requirement(text).name for text in FACTS["dependencies"]}
+    assert not base & {"papermill", "nbval", "pytest", "nbconvert", "distributed", "click"}
 
 
 def test_readme_and_navigation_follow_the_list_of_lessons():
@@ -139,7 +150,7 @@ def test_a_stored_notebook_has_what_the_commands_rely_on(lesson):
 
 unix = pytest.mark.skipif(sys.platform == "win32" or not shutil.which("make"), reason="needs make and a POSIX shell outside Windows")
 
-PLAYED_PYTHON = """#!/bin/sh
+FAKE_PYTHON = """#!/bin/sh
 echo "$@" >> calls
 case "$*" in
   *"sys.version_info"*) exit {version_fits};;
@@ -160,13 +171,13 @@ def clone(tmp_path):
         shutil.copy(PROJECT / name, folder)
 
     def make(*arguments, version_fits=0, has_venv=0, pip=0):
-        python = folder / "played-python"
-        python.write_text(PLAYED_PYTHON.format(version_fits=version_fits, has_venv=has_venv, pip=pip), encoding="utf-8")
+        python = folder / "fake-python"
+        python.write_text(FAKE_PYTHON.format(version_fits=version_fits, has_venv=has_venv, pip=pip), encoding="utf-8")
         python.chmod(python.stat().st_mode | stat.S_IXUSR)
         (folder / "calls").write_text("", encoding="utf-8")
         ours = ("MAKE", "MFLAGS", "ARGS")  # of the make that runs these tests
         environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        command = ["make", "--no-print-directory", "PYTHON=./played-python", *arguments]
+        command = ["make", "--no-print-directory", "PYTHON=./fake-python", *arguments]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
         return done, [line for line in (folder / "calls").read_text(encoding="utf-8").splitlines() if "import" not in line]
 
@@ -181,18 +192,19 @@ INSTALL = "-m pip install --disable-pip-version-check --no-input -r requirements
 def test_make_sets_up_once_and_again_when_the_lock_has_changed(clone):
     done, calls = clone("report", "ARGS=--dataset embedded")
     assert done.returncode == 0, done.stderr
-    assert calls == ["-m venv --clear .venv", INSTALL, "-m digits_helpers report --dataset embedded"]
+    assert calls == ["-m venv --clear .venv", INSTALL, "-m digits_tools report --dataset embedded"]
     assert "Setting up .venv" in done.stdout
 
     done, calls = clone("lab")
-    assert calls == ["-m digits_helpers lab"]
+    assert calls == ["-m digits_tools lab"]
     assert done.stdout == ""
 
     for name in ("requirements.txt", "pyproject.toml"):
         with (clone.folder / name).open("a", encoding="utf-8") as file:
             file.write("# changed\n")
         _, calls = clone("test")
-        assert calls == [INSTALL, "-m pytest"], name
+        assert calls[0] == INSTALL, name
+        assert calls[-1] == "-m pytest -m not weekly", name
 
 
 @unix
@@ -201,17 +213,17 @@ def test_make_takes_up_a_set_up_that_failed(clone):
     assert done.returncode != 0
     assert "check the network and run this again" in done.stderr
     assert calls[-1] == INSTALL
-    clone.folder.joinpath(".venv", "bin", "python").unlink()  # played, and made to fail
+    clone.folder.joinpath(".venv", "bin", "python").unlink()  # a fake that was made to fail
     _, calls = clone("quick")
-    assert calls == ["-m venv --clear .venv", INSTALL, "-m pytest -m not slow"]
+    assert calls == ["-m venv --clear .venv", INSTALL, "-m pytest -m not slow and not weekly"]
 
 
 @unix
 @pytest.mark.parametrize(
     ("trouble", "sentence"),
     [
-        ({"version_fits": 1}, "./played-python is Python 3.9.6, but the lessons need Python 3.11 to 3.13: install one and name it"),
-        ({"has_venv": 1}, "./played-python lacks its venv module: install it"),
+        ({"version_fits": 1}, "./fake-python is Python 3.9.6, but the lessons need Python 3.11 to 3.13: install one and name it"),
+        ({"has_venv": 1}, "./fake-python lacks its venv module: install it"),
     ],
 )
 def test_make_says_what_python_lacks(clone, trouble, sentence):
