@@ -1,42 +1,208 @@
-"""Say what a report was made with: packages, machine and commit."""
+"""What computes here: versions of packages, the processor, its instructions, memory, the commit of the project."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from digits_helpers.series import PROJECT
+from digits_tools.lessons import PROJECT
 
-PACKAGES = ("tensorflow", "keras", "numpy", "matplotlib", "scikit-learn", "papermill", "nbconvert", "digits-helpers")
+# Packages whose versions show in outputs: what computes, what draws, and what makes the embedded digits.
+OUTPUT_AFFECTING_PACKAGES = ("tensorflow", "keras", "numpy", "matplotlib", "scikit-learn", "pillow")
+OTHER_PACKAGES = ("papermill", "nbconvert", "digits-helpers")  # what else a report is made with
+OTHER_NAMES = {"tensorflow": ("tensorflow-cpu",)}  # the same modules under another name
+
+# Settings of the environment that change how numbers are computed.
+SETTINGS = (
+    "TF_ENABLE_ONEDNN_OPTS",
+    "ONEDNN_MAX_CPU_ISA",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "TF_NUM_INTRAOP_THREADS",
+    "OMP_NUM_THREADS",
+)
+# What oneDNN tells apart for float32, weakest first, and the names of the needed features in Linux's /proc/cpuinfo.
+# AVX-512 is what oneDNN calls AVX512_CORE: the foundation with its BW, DQ and VL parts.
+INSTRUCTIONS = {"SSE4.1": "sse4_1", "AVX": "avx", "AVX2": "avx2", "AVX-512": "avx512f avx512bw avx512dq avx512vl"}
+# Features for which TensorFlow switches oneDNN on by itself, on Linux only (tensorflow/core/util/port.cc).
+NETWORK_FEATURES = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}
+# IsProcessorFeaturePresent's numbers (winnt.h).
+WINDOWS_FEATURES = {37: "sse4_1", 39: "avx", 40: "avx2", 41: "avx512f avx512bw avx512dq avx512vl"}
+CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def package_versions() -> dict[str, str | None]:
-    """Find the versions of Python and of the packages that compute, draw and run; None where one is missing."""
-    from digits_helpers.doctor import installed_version  # late, for doctor imports much that a report needs only now
+def installed_version(name: str) -> str | None:
+    """Find the version of an installed package without importing it; None where it is missing."""
+    for candidate in (name, *OTHER_NAMES.get(name, ())):
+        with suppress(metadata.PackageNotFoundError):
+            return metadata.version(candidate)
+    return None
 
-    return {"python": platform.python_version(), **{name: installed_version(name) for name in PACKAGES}}
+
+def package_versions(names: tuple[str, ...] = OUTPUT_AFFECTING_PACKAGES + OTHER_PACKAGES) -> dict[str, str | None]:
+    """Find the versions of Python and of packages; None where one is missing."""
+    return {"python": platform.python_version(), **{name: installed_version(name) for name in names}}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What computes.
+
+    Attributes:
+        system: "Linux", "Darwin" or "Windows".
+        architecture: as `platform.machine` gives it, for example "x86_64" or "arm64".
+        processor: its name.
+        features: its instructions, named as in Linux's /proc/cpuinfo; None where they are unknown.
+        processors: how many this process may use.
+        memory: bytes that this process may use.
+        settings: those environment variables of `SETTINGS` that are set.
+    """
+
+    system: str = field(default_factory=platform.system)
+    architecture: str = field(default_factory=platform.machine)
+    processor: str = "unknown"
+    features: frozenset[str] | None = None
+    processors: int = 1
+    memory: int | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_x86(self) -> bool:
+        """Whether the processor is of the family that AVX belongs to."""
+        return self.architecture.lower() in ("x86_64", "amd64")
+
+    @property
+    def instruction_sets(self) -> list[str]:
+        """What oneDNN could use for float32 on this processor, weakest first; empty where that is unknown."""
+        if self.architecture.lower() in ("arm64", "aarch64"):
+            return ["NEON"]
+        if self.features is None or not self.is_x86:
+            return []
+        return [name for name, needed in INSTRUCTIONS.items() if self.features.issuperset(needed.split())]
+
+    @property
+    def threads(self) -> int:
+        """Threads that one operation of TensorFlow uses: TF_NUM_INTRAOP_THREADS, else one per processor."""
+        setting = self.settings.get("TF_NUM_INTRAOP_THREADS", "")
+        return int(setting) if setting.isdecimal() and int(setting) > 0 else self.processors
+
+    @property
+    def uses_onednn(self) -> bool | None:
+        """Whether TensorFlow computes with oneDNN here; None where that is unknown."""
+        setting = self.settings.get("TF_ENABLE_ONEDNN_OPTS", "").lower()
+        if self.system == "Darwin" or setting in ("0", "false"):
+            return False  # its packages for macOS come without
+        if not self.is_x86:
+            return None
+        if setting in ("1", "true"):
+            return True
+        if self.system != "Linux":
+            return False
+        return None if self.features is None else bool(self.features & NETWORK_FEATURES)
+
+    @property
+    def method(self) -> str:
+        """What multiplies matrices here, for example "oneDNN with AVX-512"."""
+        if self.uses_onednn is None:
+            return "unknown instructions" if self.is_x86 else f"code for {self.architecture}"
+        if not self.uses_onednn:
+            return "TensorFlow without oneDNN"
+        best = self.instruction_sets[-1] if self.instruction_sets else "unknown instructions"
+        return f"oneDNN with {allowed_instructions(best, self.settings.get('ONEDNN_MAX_CPU_ISA', ''))}"
+
+
+def allowed_instructions(best: str, limit: str) -> str:
+    """Apply ONEDNN_MAX_CPU_ISA (for example "AVX2" or "AVX512_CORE_BF16") to the best instructions.
+
+    >>> allowed_instructions("AVX-512", "AVX2"), allowed_instructions("AVX2", "AVX512_CORE")
+    ('AVX2', 'AVX2')
+    """
+    prefixes = {"SSE41": "SSE4.1", "AVX512": "AVX-512", "AVX10": "AVX-512", "AVX2": "AVX2", "AVX": "AVX"}
+    most = next((name for prefix, name in prefixes.items() if limit.upper().startswith(prefix)), None)
+    if most is None or best not in INSTRUCTIONS:  # oneDNN ignores what it does not know
+        return best
+    return min(best, most, key=list(INSTRUCTIONS).index)
+
+
+def this_machine() -> Machine:
+    """Ask this machine."""
+    name, features = _processor(platform.system())
+    return Machine(
+        processor=name or "unknown",
+        features=features,
+        processors=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        memory=usable_memory(),
+        settings={name: os.environ[name] for name in SETTINGS if os.environ.get(name)},
+    )
+
+
+def _processor(system: str) -> tuple[str, frozenset[str] | None]:
+    """Find the processor's name and features; what cannot be found is empty, or None."""
+    with suppress(OSError, subprocess.SubprocessError, AttributeError):
+        if system == "Linux":
+            return parse_cpuinfo(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"))
+        if system == "Darwin":
+            done = subprocess.run(["sysctl", "machdep.cpu"], capture_output=True, text=True, timeout=10)
+            return parse_sysctl(done.stdout)
+        if system == "Windows":
+            return platform.processor(), windows_features(ctypes.windll.kernel32.IsProcessorFeaturePresent)
+    return "", None
+
+
+def parse_cpuinfo(text: str) -> tuple[str, frozenset[str] | None]:
+    """Read the processor's name and features from Linux's /proc/cpuinfo (x86 and ARM write it differently)."""
+    lines = (line.partition(":") for line in text.splitlines())
+    facts = {key.strip().lower(): value.strip() for key, _, value in lines}
+    features = facts.get("flags") or facts.get("features")
+    return facts.get("model name", ""), frozenset(features.split()) if features else None
+
+
+def parse_sysctl(text: str) -> tuple[str, frozenset[str] | None]:
+    """Read the same from what macOS's `sysctl machdep.cpu` prints."""
+    facts = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+    words = f"{facts.get('machdep.cpu.features', '')} {facts.get('machdep.cpu.leaf7_features', '')}".lower().split()
+    as_in_linux = {"sse4.1": "sse4_1", "avx1.0": "avx", "avx512vnni": "avx512_vnni"}
+    features = frozenset(as_in_linux.get(word, word) for word in words)
+    return facts.get("machdep.cpu.brand_string", ""), features or None
+
+
+def windows_features(is_present: Callable[[int], int]) -> frozenset[str] | None:
+    """Ask Windows about instructions; old versions know AVX, but say no to what they do not know."""
+    found = " ".join(names for number, names in WINDOWS_FEATURES.items() if is_present(number)).split()
+    return frozenset(found) or None
+
+
+def usable_memory(limits: tuple[str, ...] = CGROUP_LIMITS) -> int:
+    """Find the bytes of memory that this process may use: the machine's, or fewer in a container."""
+    import psutil
+
+    sizes = [psutil.virtual_memory().total]
+    for path in limits:
+        with suppress(OSError, ValueError):  # not a container, or one without limit ("max")
+            sizes.append(int(Path(path).read_text(encoding="ascii")))
+    return min(sizes)
 
 
 def machine_facts() -> dict[str, Any]:
     """Describe what computes, as far as it decides numbers and times; nothing in it names the machine."""
-    from digits_helpers import doctor
-
-    machine = doctor.probe_machine()
-    best = doctor.best_instructions(machine)
-    families = [family for family in (doctor.INSTRUCTIONS, ("NEON",)) if best in family]
+    machine = this_machine()
     return {
         "system": machine.system,
         "architecture": machine.architecture,
         "processor": machine.processor,
-        "instruction_sets": [name for family in families for name in family[: family.index(best) + 1]],
-        "method": doctor.method(machine),
+        "instruction_sets": machine.instruction_sets,
+        "method": machine.method,
         "logical_processors": os.cpu_count(),
-        "threads": doctor.thread_count(machine),
-        "memory": None if machine.memory is None else int(machine.memory),
-        "settings": dict(machine.settings),
+        "threads": machine.threads,
+        "memory": machine.memory,
+        "settings": machine.settings,
     }
 
 
@@ -47,19 +213,18 @@ def git_facts(project: Path = PROJECT) -> dict[str, Any] | None:
         project: folder of the project.
 
     Returns:
-        "commit" (40 or 64 hexadecimal digits) and "dirty"; None without git, outside a repository, or in one that does
-        not hold this package, such as the repository of somebody who installed it below their own folder.
+        "commit" (40 or 64 hexadecimal digits) and "dirty"; None without git, without a commit, or where the project is
+        in no repository of its own, as with one that was installed below somebody's own folder.
     """
+    if not (project / ".git").exists():
+        return None
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "--no-optional-locks", "-C", str(project), "status", "--porcelain=v2", "--branch"]
     try:
-        _git(project, "ls-files", "--error-unmatch", "--", "digits_helpers/__init__.py")
-        return {"commit": _git(project, "rev-parse", "HEAD"), "dirty": bool(_git(project, "status", "--porcelain"))}
+        done = subprocess.run(command, capture_output=True, check=True, timeout=10, env=environment, encoding="utf-8")
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
-
-
-def _git(project: Path, *arguments: str) -> str:
-    """Ask git something about the project, and about no other repository that the environment names."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    command = ["git", "--no-optional-locks", "-C", str(project), *arguments]
-    done = subprocess.run(command, capture_output=True, check=True, timeout=10, env=environment, encoding="utf-8")
-    return done.stdout.strip()
+    facts = [line.removeprefix("# ").split(" ", 1) for line in done.stdout.splitlines() if line.startswith("# ")]
+    commit = dict(facts).get("branch.oid", "(initial)")
+    dirty = any(not line.startswith("#") for line in done.stdout.splitlines())
+    return None if commit == "(initial)" else {"commit": commit, "dirty": dirty}

@@ -1,0 +1,199 @@
+"""Run one lesson with papermill."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from digits_helpers.errors import DigitsError
+from digits_tools.folders import reason
+from digits_tools.lessons import CellTime, Interrupted, Lesson, LessonError, LessonTimes, notebook_path
+from digits_tools.notebook import clean_notebook, declared_parameters, has_tag, read_notebook, write_notebook
+from digits_tools.run.kernel import SCRATCH, kernel_environment, kernel_manager
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+
+def run_lesson(
+    lesson: Lesson,
+    notebooks: Path,
+    destination: Path,
+    parameters: Mapping[str, Any],
+    cwd: Path,
+    on_cell: Callable[[int, int], None] = lambda cell, cells: None,
+    cell_timeout: float | None = None,
+    environment: Mapping[str, str | Path] | None = None,
+) -> LessonTimes:
+    """Run one lesson in a fresh kernel.
+
+    The executed notebook appears whole, when the lesson has ended. A lesson that stops leaves what it has done so far.
+    Nothing of this process is changed, so several threads can run lessons.
+
+    Args:
+        lesson: the lesson.
+        notebooks: folder with the stored notebooks, which stay as they are.
+        destination: where the executed notebook goes.
+        parameters: values by name; the lesson receives those that it declares.
+        cwd: existing folder that the lesson works in: what it saves lands there.
+        on_cell: is called with the number of the cell that starts, from 1, and the number of cells.
+        cell_timeout: minutes that a cell may take; None for no limit.
+        environment: variables to set for the kernel.
+
+    Returns:
+        How long the lesson and its cells took.
+
+    Raises:
+        LessonError: the lesson stopped, or its notebook cannot be written; lesson, cell and error are named.
+        Interrupted: the run was ended from outside.
+    """
+    path = notebook_path(lesson, notebooks)
+    stored = read_notebook(path)
+    declared = declared_parameters(stored)
+    given = {name: value for name, value in parameters.items() if name in declared}
+    position = _Position(stored, bool(given), on_cell)
+    failure: LessonError | None = None
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, ignore_cleanup_errors=True) as scratch:
+        running = Path(scratch) / "running.ipynb"
+        try:
+            _run_papermill(path, running, given, cwd, position, cell_timeout, environment or {})
+        except (LessonError, KeyboardInterrupt) as error:
+            failure = _named(error, lesson, position)
+        position.leave()
+        unwritten = _store(lesson, running, destination)
+    failure = failure or unwritten
+    if failure:
+        failure.times = position.times
+        raise failure
+    return position.times
+
+
+class _Position:
+    """Where in the lesson the run is, in the numbers of the stored notebook, and how long its cells took."""
+
+    def __init__(self, notebook: NotebookNode, injects: bool, on_cell: Callable[[int, int], None]) -> None:
+        """Take the stored notebook, and whether papermill adds a cell of its own after the parameters."""
+        self.cells = notebook.cells
+        tagged = [index for index, cell in enumerate(notebook.cells) if has_tag(cell, "parameters")]
+        self.injected = tagged[0] + 1 if injects and tagged else len(notebook.cells)
+        self.on_cell = on_cell
+        self.index = 0
+        self.started = time.monotonic()
+        self.entered: float | None = None  # when the cell that is being executed was started
+        self.seconds: dict[int, float] = {}
+
+    def enter(self, cell: NotebookNode, cell_index: int) -> None:
+        """Note that papermill comes to a cell."""
+        # papermill's own cell, and an error in it, belong to the parameters cell before it
+        self.index = cell_index - (cell_index >= self.injected)
+        self.on_cell(self.index + 1, len(self.cells))
+
+    def begin(self, cell: NotebookNode, cell_index: int) -> None:
+        """Note that the kernel receives the cell; cells of text never get here."""
+        self.entered = time.monotonic()
+
+    def leave(self, **_: Any) -> None:
+        """Note that the cell has ended, well or not."""
+        if self.entered is not None:
+            self.seconds[self.index] = self.seconds.get(self.index, 0.0) + time.monotonic() - self.entered
+        self.entered = None
+
+    @property
+    def times(self) -> LessonTimes:
+        """How long lesson and cells took until now."""
+        took = self.seconds.items()
+        cells = [CellTime(index + 1, round(seconds, 2), self.first_line(index)) for index, seconds in took]
+        return LessonTimes(round(time.monotonic() - self.started, 1), cells)
+
+    def first_line(self, index: int) -> str:
+        """First line of a cell."""
+        lines = self.cells[index].source.strip().splitlines() if self.cells else []
+        return lines[0].strip() if lines else "empty"
+
+
+def _run_papermill(
+    path: Path,
+    running: Path,
+    parameters: Mapping[str, Any],
+    cwd: Path,
+    position: _Position,
+    cell_timeout: float | None,
+    environment: Mapping[str, str | Path],
+) -> None:
+    """Run a notebook with papermill; every way to fail becomes a `LessonError` that does not name the cell yet."""
+    import papermill  # slow: about a second
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+    for logger in ("papermill", "asyncio"):
+        logging.getLogger(logger).addHandler(logging.NullHandler())  # what they log is in the errors below, once
+    (running.parent / "ipython").mkdir()
+    try:
+        papermill.execute_notebook(
+            path,
+            running,
+            dict(parameters),
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            kernel_manager_class=kernel_manager(kernel_environment(running.parent / "ipython", environment)),
+            extra_arguments=[f"--ipython-dir={running.parent / 'ipython'}"],  # `end_kernels` knows kernels by it
+            resources={"metadata": {"path": str(cwd)}},
+            on_cell_start=position.enter,
+            on_cell_execute=position.begin,
+            on_cell_executed=position.leave,
+            record_timing=False,
+            execution_timeout=max(1, round(60 * cell_timeout)) if cell_timeout else None,
+        )
+    except papermill.PapermillExecutionError as error:
+        raise LessonError(_cell_error(error.ename, error.evalue)) from error
+    except DeadKernelError as error:
+        raise LessonError(
+            "the kernel died; it was ended from outside or ran out of memory, so close other programs and run again."
+        ) from error
+    except CellTimeoutError as error:
+        raise LessonError(
+            f"it took longer than the {cell_timeout:g} minutes that a cell may take; give more with --cell-timeout."
+        ) from error
+    except Exception as error:  # papermill and nbclient raise many kinds, for example where a kernel does not answer
+        raise LessonError(_cell_error(type(error).__name__, str(error))) from error
+
+
+def _cell_error(kind: str, message: str) -> str:
+    """Describe in one line what went wrong, and what helps where that is known."""
+    first_line = (message.strip().splitlines() or [""])[0]
+    text = f"{kind}: {first_line}".removesuffix(": ")
+    if kind == "MemoryError":
+        return f"{text.removesuffix('.')}; the memory is full, so close other programs and run again."
+    if kind == "OSError" and f"[Errno {errno.ENOSPC}]" in first_line:
+        return f"{text}; the disk is full, so free disk space and run again."
+    return text
+
+
+def _named(error: LessonError | KeyboardInterrupt, lesson: Lesson, position: _Position) -> LessonError:
+    """Make the error that names lesson and cell."""
+    place = f"Lesson {lesson.name} stopped in cell {position.index + 1} ({position.first_line(position.index)})"
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted(f"{place}: the run was interrupted.")
+    named = LessonError(f"{place}: {error}")
+    named.__cause__ = error.__cause__
+    return named
+
+
+def _store(lesson: Lesson, running: Path, destination: Path) -> LessonError | None:
+    """Write the executed notebook, cleaned; return what prevents it."""
+    try:
+        if running.is_file():
+            write_notebook(clean_notebook(read_notebook(running)), destination)
+    except OSError as error:
+        return LessonError(
+            f"Lesson {lesson.name} came to its end, but its notebook cannot be written ({reason(error)}): free disk "
+            "space and run again."
+        )
+    except DigitsError as error:  # a full temporary folder has cut it
+        return LessonError(f"Lesson {lesson.name} came to its end, but: {error}")
+    return None
