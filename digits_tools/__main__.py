@@ -1,6 +1,6 @@
-"""`python -m digits_helpers` does what the command `digits` does."""
+"""`python -m digits_tools` does what the command `digits` does."""
 
-from digits_helpers.cli import main
+from digits_tools.cli import main
 
 if __name__ == "__main__":
     main()

@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import math
 import os
 import shlex
 import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
 import digits_helpers
 from digits_helpers.errors import DigitsError
-from digits_helpers.parameters import PARAMETERS, ParameterError, check_value
+from digits_tools import parameters
+from digits_tools.errors import FAILED, INTERRUPTED, WriteError
+from digits_tools.lessons import LESSONS, NOTEBOOKS, PROJECT, Interrupted, select_lessons
 
-if TYPE_CHECKING:
-    from digits_helpers.report import Report
-
-BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+TOLERANCES = Path(__file__).with_name("tolerances.toml")
+WHOLE_SERIES = f"{LESSONS[0].number}-{LESSONS[-1].number}"
+PATH = click.Path(path_type=Path)
 
 
 class Commands(click.Group):
-    """Commands whose errors for the reader end as one sentence on standard error, without a traceback."""
+    """Commands whose errors end as one sentence on standard error: no traceback, and no usage above a wrong value."""
+
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        """Keep the command line, for the advice how to go on."""
+        context.obj = list(arguments)
+        return super().parse_args(context, arguments)
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command that was asked for."""
         try:
             return super().invoke(context)
+        except click.UsageError as error:
+            _stop(error.format_message(), error.exit_code)
         except DigitsError as error:
-            _stop(str(error), exit_status(error))
+            _stop(str(error), error.exit_code)
         except KeyboardInterrupt:
             _stop("The command was interrupted.", INTERRUPTED)
         except OSError as error:
@@ -43,18 +47,13 @@ class Commands(click.Group):
             _stop(f"A file cannot be read or written{name}: {error.strerror or error}.", FAILED)
 
 
-def exit_status(error: DigitsError) -> int:
-    """Return 2 when the input was at fault, 130 after an interruption, and 1 when a run failed."""
-    from digits_helpers.data import DatasetError
-    from digits_helpers.report import OutputError
-    from digits_helpers.results import ExpectedError
-    from digits_helpers.series import Interrupted, SelectionError
-    from digits_helpers.verify import VerifyError
+class Minutes(click.FloatRange):
+    """A number of minutes above 0; click lets "nan" pass, which is neither too small nor too large."""
 
-    if isinstance(error, Interrupted):
-        return INTERRUPTED
-    bad_input = (DatasetError, ExpectedError, ParameterError, OutputError, SelectionError, VerifyError)
-    return BAD_INPUT if isinstance(error, bad_input) else FAILED
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        """Read a number of minutes."""
+        minutes = super().convert(value, parameter, context)
+        return minutes if minutes == minutes else self.fail(f"{value!r} is not a number.", parameter, context)
 
 
 def _stop(sentence: str, status: int) -> NoReturn:
@@ -62,27 +61,24 @@ def _stop(sentence: str, status: int) -> NoReturn:
     sys.exit(status)
 
 
-def _value(context: click.Context, option: click.Parameter, text: str) -> str | int:
-    """Read a lesson's parameter: a whole number where the text is one, else the text, which the check then names."""
-    name = str(option.name)
-    is_number = isinstance(PARAMETERS[name].default, int)
-    try:
-        return check_value(name, int(text) if is_number else text)
-    except ValueError:
-        return check_value(name, text)
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Show a warning as one line, without the place in the code that gave it."""
+    click.echo(f"Warning: {message}", err=True)
 
 
-def _parameter(name: str) -> Any:
-    """Make the option for one of the lessons' parameters; its default and help come from their table."""
-    parameter = PARAMETERS[name]
+def _lessons(default: str) -> Any:
+    """Make the option that chooses lessons; the command gets them as records."""
     return click.option(
-        f"--{name.replace('_', '-')}",
-        default=str(parameter.default),
+        "--lessons",
+        default=default,
         show_default=True,
-        callback=_value,
-        metavar="|".join(parameter.choices) or "N",
-        help=parameter.meaning.capitalize() + ".",
+        callback=lambda context, parameter, text: select_lessons(text),
+        help=f"Which lessons: 02, {WHOLE_SERIES} or 01,03.",
     )
+
+
+_notebooks = click.option("--notebooks", type=PATH, default=NOTEBOOKS, hidden=True)  # tests run other lessons
+_quiet = click.option("-q", "--quiet", is_flag=True, help="Print errors and where the results are, nothing else.")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -93,133 +89,108 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a console that lacks a character shows "?", and no traceback
     warnings.showwarning = _show_warning
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the kernel is ended, the report tells
-    _recover()
-
-
-def _recover() -> None:
-    """Bring back stored files that a refresh, killed while it replaced them, left half new."""
-    from digits_helpers.refresh import recover
-
-    for name in recover():
-        click.echo(f"A refresh was killed here: {name} is as before it again.", err=True)
-
-
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    """Show a warning as one line, without the place in the code that gave it."""
-    click.echo(f"Warning: {message}", err=True)
-
-
-def _minutes(context: click.Context, option: click.Parameter, text: str) -> float:
-    """Read a number of minutes."""
-    with contextlib.suppress(ValueError):
-        minutes = float(text)
-        if 0 < minutes < math.inf:
-            return minutes
-    raise ParameterError(f"cell-timeout = {text!r} is not allowed: give minutes, a number above 0, for example 60.")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the kernel ends, and one sentence is shown
 
 
 @main.command()
-@_parameter("dataset")
-@_parameter("epochs")
-@_parameter("batch_size")
-@_parameter("seed")
-@click.option("--lessons", default="01-05", show_default=True, help="Which lessons: 02, 01-05 or 01,03.")
-@click.option("--output", default="report", show_default=True, metavar="DIR", help="Folder of the report.")
-@click.option("--resume", is_flag=True, help="Go on with a report that was cut short; what is complete stays.")
-@click.option("--check", type=click.Path(path_type=Path), metavar="FILE", help="Fail where results differ from FILE.")
-@click.option(
-    "--cell-timeout", default="60", show_default=True, callback=_minutes, metavar="MINUTES", help="Limit for one cell."
-)
-@click.option("-q", "--quiet", is_flag=True, help="Print errors and the place of the report only.")
+@parameters.option("dataset")
+@parameters.option("epochs")
+@parameters.option("batch_size")
+@parameters.option("seed")
+@_lessons(WHOLE_SERIES)
+@click.option("--output", type=PATH, default="report", show_default=True, metavar="DIR", help="Folder of the report.")
+@click.option("--resume", is_flag=True, help="Go on with a report that was cut short: complete lessons stay.")
+@click.option("--check", type=PATH, metavar="FILE", help="Fail where results differ from FILE.")
+@click.option("--cell-timeout", type=Minutes(0, 10_000, min_open=True), default=60, show_default=True,
+              metavar="MINUTES", help="Limit for one cell.")  # fmt: skip
+@_quiet
+@_notebooks
 @click.pass_context
-def report(context: click.Context, lessons: str, output: str, quiet: bool, **options: Any) -> None:
-    """Run the lessons in order and make a report of them."""
-    from digits_helpers.report import WriteError, run_report
-    from digits_helpers.series import NOTEBOOKS, Interrupted, select_lessons
+def report(context: click.Context, quiet: bool, **options: Any) -> None:
+    """Run the lessons and make a report of them."""
+    from digits_tools.report import as_table, headline_text, run_report
 
-    say = (lambda line: None) if quiet else click.echo
-    chosen = select_lessons(lessons)
+    echo = _silent if quiet else click.echo
+    given = {name: options.pop(name) for name in ("dataset", "epochs", "batch_size", "seed")}
     try:
-        made = run_report(chosen, Path(output), NOTEBOOKS, say=say, quiet=quiet, **options)
+        made = run_report(parameters=given, echo=echo, quiet=quiet, **options)
     except (Interrupted, WriteError):
         click.echo(_how_to_go_on(context))
         raise
-    _conclude(made, say)
+    if made.headline:
+        echo(headline_text(made.headline))
+    click.echo(f"Report: {made.index}")
     if made.failure:
-        if made.kept_notebook:
-            click.echo(f"Partly executed notebook: {made.kept_notebook}")
+        if made.partial_notebook:
+            click.echo(f"Partly executed notebook: {made.partial_notebook}")
         click.echo(_how_to_go_on(context))
         _stop(made.failure, FAILED)
-    if made.expected:
-        _check(made, say)
+    if options["check"]:
+        (click.echo if made.drifted else echo)(as_table(made.verdict))
+        if made.drifted:
+            names = ", ".join(made.drifted)
+            _stop(f"The results differ from {str(options['check'])!r} in {names}: see the table above.", FAILED)
 
 
-def _conclude(made: Report, say: Callable[[str], None]) -> None:
-    """Print the headline and where the report is."""
-    from digits_helpers.results import headline_text
-
-    if made.headline:
-        say(headline_text(made.headline))
-    click.echo(f"Report: {made.index}")
+def _silent(line: str) -> None:
+    pass
 
 
 def _how_to_go_on(context: click.Context) -> str:
-    """Write the command that goes on with a report, with the options of this one."""
-    words = ["digits", "report", "--resume"]
-    for option in context.command.params:
-        name = str(option.name)
-        if name != "resume" and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            value = context.params[name]
-            words += [option.opts[-1]] if value is True else [option.opts[-1], str(value)]
+    """Write the command that goes on with a report: the one that was given, with --resume."""
+    words = ["digits", *context.obj, *(["--resume"] if "--resume" not in context.obj else [])]
     return "Go on with: " + (subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words))
 
 
-def _check(made: Report, say: Callable[[str], None]) -> None:
-    """Print how the results compare with the expected ones; stop where one of them has drifted."""
-    from digits_helpers.verdict import as_table
+@main.command()
+@click.argument("folder", type=PATH, default="report")
+def expect(folder: Path) -> None:
+    """Store the results of a report as expected ones.
 
-    rows = json.loads((made.folder / "results.json").read_text(encoding="utf-8"))["verdict"]
-    drifted = [row["quantity"] for row in rows if row["ok"] is False]
-    (click.echo if drifted else say)(as_table(rows))
-    if drifted:
-        _stop(f"The results differ from {str(made.expected)!r} in {', '.join(drifted)}: see the table above.", FAILED)
+    FOLDER holds the report; later reports on its data set are compared with it.
+    """
+    from digits_tools.report import write_expected
+
+    click.echo(f"Expected results: {write_expected(folder)}")
 
 
 @main.command()
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUES", help="What varies: seed=0:10 or epochs=1,3; repeat it.")
-@_parameter("dataset")
-@click.option("--lessons", default="04-05", show_default=True, help="Which lessons a run consists of: 04-05 or 02,04.")
-@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Runs at a time on this machine; one per processor.")
-@click.option("--scheduler", metavar="ADDRESS", help="Use the dask cluster at this address, as in tcp://192.0.2.1:8786.")
-@click.option("--output", default="sweep", show_default=True, metavar="DIR", help="Folder of the table and the notebooks.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUES", help="What varies: seed=0:10 or epochs=1,3; repeat it."
+)
+@parameters.option("dataset")
+@_lessons("04-05")
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N", help="Runs at a time on this machine; one per processor."
+)
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Use the dask cluster at this address, as in tcp://192.0.2.1:8786."
+)
+@click.option(
+    "--output", type=PATH, default="sweep", show_default=True, metavar="DIR", help="Folder of table and notebooks."
+)
 @click.option("--resume", is_flag=True, help="Run only what is missing, failed or outdated in the folder.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but the end.")
-def sweep(lessons: str, output: str, settings: tuple[str, ...], **options: Any) -> None:
-    """Run lessons once for every combination of parameters, many at a time, and make one table."""
-    from digits_helpers.series import NOTEBOOKS, select_lessons
-    from digits_helpers.sweep import count_runs, run_sweep, spread_lines
-
-    table = run_sweep(settings, select_lessons(lessons), Path(output), NOTEBOOKS, say=click.echo, **options)
-    for line in spread_lines(table):
-        click.echo(line)
-    click.echo(f"Table: {table.csv_path} ({count_runs(len(table.rows))} on {table.settings['dataset']} data)")
-    if table.failed:
-        first = table.failed[0]
-        _stop(f"{count_runs(len(table.failed))} failed, the first of them {first.name}: {first.error}", FAILED)
+@_quiet
+@_notebooks
+def sweep(settings: tuple[str, ...], **options: Any) -> None:
+    """Run lessons with many parameters, for one table."""
+    from digits_tools.sweep import run_sweep
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def lab(options: tuple[str, ...]) -> None:
-    """Open JupyterLab at lesson 01; OPTIONS are passed on to it."""
-    from digits_helpers.series import LESSONS, NOTEBOOKS, PROJECT, absolute_folders, notebook_path
+    """Open JupyterLab at lesson 01.
 
-    first = notebook_path(LESSONS[0], NOTEBOOKS).relative_to(PROJECT)
-    command = [sys.executable, "-m", "jupyterlab", str(first), *options]
+    OPTIONS are passed on to JupyterLab.
+    """
+    from digits_tools.run import absolute_folders
+
+    # The root is the project, so that the lessons' links to README, and README's to the lessons, lead somewhere
+    root, first = f"--ServerApp.root_dir={PROJECT}", f"--LabApp.default_url=/lab/tree/notebooks/{LESSONS[0].notebook}"
     environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", **absolute_folders()}
     try:
-        sys.exit(subprocess.call(command, cwd=PROJECT, env=environment))
+        sys.exit(subprocess.call([sys.executable, "-m", "jupyterlab", root, first, *options], env=environment))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
@@ -227,40 +198,49 @@ def lab(options: tuple[str, ...]) -> None:
 @main.command()
 @click.option("--check", is_flag=True, help="Change nothing; exit 1 where something would change.")
 def navigation(check: bool) -> None:
-    """Write the links between the lessons and README's lesson table from the list of lessons."""
-    from digits_helpers.navigation import update_navigation
+    """Write the links between the lessons.
+
+    With README's lesson table; both come from the list of lessons.
+    """
+    from digits_tools.maintain.navigation import update_navigation
 
     changed = update_navigation(check=check)
     for path in changed:
-        click.echo(f"{path.name}: {'not in line with the list of lessons' if check else 'written'}")
+        click.echo(f"{path.name}: {'differs from the list of lessons' if check else 'written'}")
     if check and changed:
         _stop("Run `digits navigation` and commit what it writes.", FAILED)
 
 
 @main.command()
-@click.option("--lessons", default="01-05", show_default=True, help="Which lessons: 02, 01-05 or 01,03.")
-def refresh(lessons: str) -> None:
-    """Rewrite all stored outputs and the shipped network from a real run on MNIST."""
-    from digits_helpers.refresh import refresh as refresh_outputs
-    from digits_helpers.series import select_lessons
+@_lessons(WHOLE_SERIES)
+@_notebooks
+def refresh(**options: Any) -> None:
+    """Rewrite all stored outputs on MNIST.
 
-    changed = refresh_outputs(select_lessons(lessons), say=click.echo)
+    Lesson 04 makes the network that ships with the series.
+    """
+    from digits_tools.maintain.refresh import refresh
+
+    changed = refresh(**options, echo=click.echo)
     click.echo("Changed: " + (", ".join(changed) or "nothing"))
 
 
 @main.command()
-@click.argument("stored", type=click.Path(path_type=Path))
-@click.argument("new", type=click.Path(path_type=Path))
-@click.option("--pictures", type=click.Path(path_type=Path), help="Folder for pictures of figures that differ.")
+@click.argument("stored", type=PATH)
+@click.argument("new", type=PATH)
+@click.option("--pictures", type=PATH, metavar="DIR", help="Folder for pictures of figures that differ.")
 def verify(stored: Path, new: Path, pictures: Path | None) -> None:
-    """Compare two executed notebooks: text to the letter, numbers within tolerance, figures by pixels."""
-    from digits_helpers.verify import verify_notebooks
+    """Compare two executed notebooks.
 
-    findings = verify_notebooks(stored, new, pictures=pictures)
-    for finding in findings:
-        click.echo(finding)
-    if findings:
-        _stop(f"{len(findings)} difference{'s' if len(findings) > 1 else ''} between {stored} and {new}.", FAILED)
+    STORED and NEW are notebooks; numbers may differ within the tolerances of the series.
+    """
+    from nbval_tolerance import compare_notebooks, load_tolerances
+
+    differences = compare_notebooks(stored, new, load_tolerances(TOLERANCES), pictures)
+    for difference in differences:
+        click.echo(difference)
+    if differences:
+        _stop(f"{len(differences)} difference{'s' * (len(differences) > 1)} between {stored} and {new}.", FAILED)
     click.echo("No difference beyond the tolerances.")
 
 
@@ -268,10 +248,13 @@ def verify(stored: Path, new: Path, pictures: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
 @click.option("--download", is_flag=True, help="Download MNIST where it is missing.")
 def doctor(as_json: bool, download: bool) -> None:
-    """Say whether the lessons can run here, and which of their numbers should be equal."""
-    from digits_helpers import doctor as examination
+    """Check whether the lessons can run here.
 
-    findings = examination.diagnose(download)
-    click.echo(examination.as_json(findings) if as_json else examination.as_text(findings))
-    if examination.stops(findings):
+    And say which of their numbers should be equal to the stored ones.
+    """
+    from digits_tools import doctor as checks
+
+    found = checks.examine(download)
+    click.echo(checks.as_json(found) if as_json else checks.as_text(found))
+    if checks.stops(found):
         sys.exit(FAILED)

@@ -1,65 +1,43 @@
-"""Say what the lessons find on this machine, and which of their numbers should be equal here (`digits doctor`).
+"""Can the lessons run here, and which of their stored outputs should be equal here? (`digits doctor`)
 
-Each part has a function that asks the machine and one that judges the answer; the second kind works on the answers of
-any machine.
+Each check looks at one thing and returns what it found. None of them writes anything, unless a download is asked for,
+or imports TensorFlow, so that the answer comes at once and also where TensorFlow is broken.
 """
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
 import json
 import os
 import platform
 import re
 import shutil
 import subprocess
+import sys
 import textwrap
-import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 
-from digits_helpers.refresh import NETWORKS
-from digits_helpers.series import LESSONS, NOTEBOOKS, PROJECT
+from digits_tools.lessons import LESSONS, NOTEBOOKS, PROJECT
+from digits_tools.machine import OUTPUT_AFFECTING_PACKAGES, Machine, installed_version, this_machine
 
 OK, NOTE, STOP = "ok", "note", "stop"
 MARKS = {OK: " ", NOTE: "?", STOP: "!"}
 INSTALL = "Install the packages of the lock: pip install -r requirements.txt in the folder of the project."
-AS_IT_IS = {"break_long_words": False, "break_on_hyphens": False}  # a path stays in one piece
 
-# Packages whose versions show in outputs: what computes, what draws, and what makes the embedded digits.
-SHOWING = ("tensorflow", "keras", "numpy", "matplotlib", "scikit-learn", "pillow")
-OTHER_NAMES = {"tensorflow": ("tensorflow-cpu",)}  # the same modules under another name
+OTHER_NEEDED_PACKAGES = ("pooch", "requests", "ipython", "ipykernel", "jupyterlab")  # to load, to show, to run
 
-# Settings of the environment that change how numbers are computed.
-SETTINGS = (
-    "TF_ENABLE_ONEDNN_OPTS",
-    "ONEDNN_MAX_CPU_ISA",
-    "ONEDNN_DEFAULT_FPMATH_MODE",
-    "TF_NUM_INTRAOP_THREADS",
-    "OMP_NUM_THREADS",
-)
-INSTRUCTIONS = ("SSE4.1", "AVX", "AVX2", "AVX-512")  # what oneDNN tells apart for float32, weakest first
-# Instructions for which TensorFlow switches oneDNN on by itself, on Linux only (tensorflow/core/util/port.cc).
-NETWORK_FEATURES = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}
-# IsProcessorFeaturePresent's numbers (winnt.h).
-WINDOWS_FEATURES = {37: "sse4_1", 39: "avx", 40: "avx2", 41: "avx512f avx512bw avx512dq avx512vl"}
-
-# How the stored numbers were computed.
-STORED_METHOD, STORED_THREADS = "oneDNN with AVX-512", 2
-
+STORED_METHOD, STORED_THREADS = "oneDNN with AVX-512", 2  # how the stored numbers were computed
 GIGABYTE = 1e9
 # A kernel that trains on MNIST was measured to take 1.2 GB; JupyterLab, a browser and the system want some as well.
 ENOUGH_MEMORY, ENOUGH_DISK = 3 * GIGABYTE, 0.3 * GIGABYTE
+FIND_MNIST = "from digits_helpers.data import load_digits; print(load_digits('mnist', verbose=False).source)"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One line of the doctor's answer.
+class Check:
+    """What one check found.
 
     Attributes:
         section: heading that it stands under.
@@ -76,30 +54,35 @@ class Finding:
     advice: str = ""
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What computes.
+def examine(download: bool = False, notebooks: Path = NOTEBOOKS) -> list[Check]:
+    """Check packages, machine and data, and say which stored outputs should be equal here.
 
-    Attributes:
-        system: "Linux", "Darwin" or "Windows".
-        architecture: as `platform.machine` says it, for example "x86_64" or "arm64".
-        processor: its name.
-        features: its instructions, named as in Linux's /proc/cpuinfo; None where they are unknown.
-        processors: how many this process may use.
-        memory: bytes that this process may use; None where it is unknown.
-        settings: those environment variables of `SETTINGS` that are set.
+    Args:
+        download: whether MNIST may be downloaded where it is missing.
+        notebooks: folder with the notebooks.
+
+    Returns:
+        What was found, in the order in which it is shown.
     """
+    machine = this_machine()
+    parts: tuple[Callable[[], list[Check]], ...] = (
+        check_packages,
+        check_kernel,
+        lambda: check_machine(machine, shutil.disk_usage(notebooks if notebooks.is_dir() else Path.cwd()).free),
+        lambda: [check_mnist(download), check_network(), check_notebooks(notebooks), check_keras_settings()],
+    )
+    checks: list[Check] = []
+    for part in parts:
+        try:
+            checks += part()
+        except ImportError as error:  # of a package that the check needs itself
+            checks.append(Check("Packages", str(error.name), f"cannot be imported ({error})", STOP, INSTALL))
+        except OSError as error:
+            checks.append(Check("Machine", "check", f"not finished ({error})", NOTE))
+    return checks + _what_follows(machine, checks)
 
-    system: str
-    architecture: str
-    processor: str
-    features: frozenset[str] | None
-    processors: int
-    memory: float | None
-    settings: Mapping[str, str]
 
-
-# --- Packages ---
+# --- Packages and kernel ---
 
 
 def locked_versions(lock: str) -> dict[str, str]:
@@ -116,327 +99,135 @@ def locked_versions(lock: str) -> dict[str, str]:
     return versions
 
 
-def read_lock(project: Path = PROJECT) -> dict[str, str] | None:
-    """Read the project's lock; None where it is not there, as with a package installed without its project."""
+def check_packages(project: Path = PROJECT) -> list[Check]:
+    """Compare the installed packages with the project's lock; without a lock, only look whether they are there."""
     path = project / "requirements.txt"
-    return locked_versions(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def declared_bounds() -> tuple[str, dict[str, str]]:
-    """Read which Python this package wants, and which versions of which packages; empty where it is not installed."""
-    from packaging.requirements import Requirement
-    from packaging.utils import canonicalize_name
-
-    try:
-        facts = metadata.metadata("digits-helpers")
-    except metadata.PackageNotFoundError:
-        return "", {}
-    requirements = [Requirement(text) for text in facts.get_all("Requires-Dist") or []]
-    wanted = [item for item in requirements if item.marker is None or item.marker.evaluate({"extra": ""})]
-    return facts["Requires-Python"] or "", {canonicalize_name(item.name): str(item.specifier) for item in wanted}
-
-
-def installed_version(name: str) -> str | None:
-    """Find the version of an installed package without importing it; None where it is missing."""
-    for candidate in (name, *OTHER_NAMES.get(name, ())):
-        with suppress(metadata.PackageNotFoundError):
-            return metadata.version(candidate)
-    return None
-
-
-def judge_version(name: str, installed: str | None, locked: str | None, bounds: str) -> Finding:
-    """Compare one version with the lock and with the bounds that this package declares.
-
-    Args:
-        name: of the package, or "Python".
-        installed: its version; None if it is missing.
-        locked: the version of the lock; None where the lock says nothing.
-        bounds: a version specifier, for example ">=2.21,<2.22"; empty where none is declared.
-
-    Returns:
-        A stop where the package is missing or out of bounds, a note where only the lock has another version.
-    """
-    from packaging.specifiers import SpecifierSet
-
-    advice = INSTALL
-    if installed is None:
-        return Finding("Packages", name, "not installed", STOP, advice)
-    if not SpecifierSet(bounds).contains(installed, prereleases=True):
-        if name == "Python":
-            advice = f"Install a Python that fits {bounds}, and the packages again with it."
-        return Finding("Packages", name, f"{installed}, but the lessons need {bounds}", STOP, advice)
-    if locked not in (None, installed):
-        return Finding("Packages", name, f"{installed}, but the lock has {locked}", NOTE, advice)
-    return Finding("Packages", name, f"{installed}, as in the lock" if locked else installed)
-
-
-def examine_packages() -> list[Finding]:
-    """Compare Python and the packages that show in outputs with the lock, and look whether the others are there."""
-    lock = read_lock()
-    wanted_python, bounds = declared_bounds()
-    findings = [judge_version("Python", platform.python_version(), None, wanted_python)]
-    for name in SHOWING:
-        findings.append(judge_version(name, installed_version(name), (lock or {}).get(name), bounds.get(name, "")))
-    others = [name for name in bounds if name not in SHOWING]
-    missing = [name for name in others if installed_version(name) is None]
+    lock = locked_versions(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    checks = [Check("Packages", "Python", platform.python_version())]
+    for name in OUTPUT_AFFECTING_PACKAGES:
+        checks.append(_judge_version(name, installed_version(name), lock.get(name)))
+    missing = [name for name in OTHER_NEEDED_PACKAGES if installed_version(name) is None]
     if missing:
-        findings.append(judge_version(", ".join(missing), None, None, ""))
-    elif others:
-        findings.append(Finding("Packages", "others", f"all {len(others)} installed"))
-    if lock is None:
-        findings.append(Finding("Packages", "lock", "no requirements.txt here, so only bounds were compared", NOTE))
-    return findings
+        checks.append(Check("Packages", ", ".join(missing), "not installed", STOP, INSTALL))
+    others = [name for name in lock if name not in (*OUTPUT_AFFECTING_PACKAGES, *missing)]
+    different = [name for name in others if installed_version(name) != lock[name]]
+    if different:
+        names = ", ".join(different[:5]) + (" …" if len(different) > 5 else "")
+        value = f"{len(different)} of {len(others)} missing or in another version than in the lock ({names})"
+        checks.append(Check("Packages", "others", value, NOTE, INSTALL))
+    elif lock:
+        checks.append(Check("Packages", "others", f"all {len(others)} as in the lock"))
+    else:
+        checks.append(Check("Packages", "lock", "no requirements.txt here, so no versions were compared", NOTE))
+    return checks
+
+
+def _judge_version(name: str, installed: str | None, locked: str | None) -> Check:
+    if installed is None:
+        return Check("Packages", name, "not installed", STOP, INSTALL)
+    if locked not in (None, installed):
+        return Check("Packages", name, f"{installed}, but the lock has {locked}", NOTE, INSTALL)
+    return Check("Packages", name, f"{installed}, as in the lock" if locked else installed)
+
+
+def check_kernel() -> list[Check]:
+    """Look whether the kernel that JupyterLab would start for a lesson belongs to this Python, without starting it."""
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+    advice = "Remove it with `jupyter kernelspec uninstall python3`, or start JupyterLab with `digits lab`."
+    try:
+        python = KernelSpecManager().get_kernel_spec("python3").argv[0]
+    except NoSuchKernel:
+        return [Check("Packages", "kernel", "there is no kernel python3", STOP, INSTALL)]
+    if python in ("python", "python3", f"python3.{sys.version_info.minor}"):  # Jupyter takes its own Python for these
+        python = sys.executable
+    if shutil.which(python) is None:
+        return [Check("Packages", "kernel", f"python3 would start {python}, which is not there", STOP, advice)]
+    if not os.path.samefile(python, sys.executable):
+        return [Check("Packages", "kernel", f"python3 starts {python}, which is another Python", NOTE, advice)]
+    return [Check("Packages", "kernel", "python3 starts this Python")]
 
 
 # --- Machine ---
 
 
-def parse_cpuinfo(text: str) -> tuple[str, frozenset[str] | None]:
-    """Read the processor's name and instructions from Linux's /proc/cpuinfo (x86 and ARM write it differently)."""
-    lines = (line.partition(":") for line in text.splitlines())
-    facts = {key.strip().lower(): value.strip() for key, _, value in lines}
-    features = facts.get("flags") or facts.get("features")
-    return facts.get("model name", ""), frozenset(features.split()) if features else None
-
-
-def parse_sysctl(text: str) -> tuple[str, frozenset[str] | None]:
-    """Read the same from what macOS's `sysctl machdep.cpu` prints."""
-    facts = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
-    words = f"{facts.get('machdep.cpu.features', '')} {facts.get('machdep.cpu.leaf7_features', '')}".lower().split()
-    as_in_linux = {"sse4.1": "sse4_1", "avx1.0": "avx", "avx512vnni": "avx512_vnni"}
-    features = frozenset(as_in_linux.get(word, word) for word in words)
-    return facts.get("machdep.cpu.brand_string", ""), features or None
-
-
-def windows_features(is_present: Callable[[int], int]) -> frozenset[str] | None:
-    """Ask Windows about instructions; old versions know AVX, but say no to what they do not know."""
-    found = " ".join(names for number, names in WINDOWS_FEATURES.items() if is_present(number)).split()
-    return frozenset(found) or None
-
-
-def probe_processor(system: str) -> tuple[str, frozenset[str] | None]:
-    """Find the processor's name and instructions; what cannot be found is empty, or None."""
-    with suppress(OSError, subprocess.SubprocessError, AttributeError):
-        if system == "Linux":
-            return parse_cpuinfo(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"))
-        if system == "Darwin":
-            done = subprocess.run(["sysctl", "machdep.cpu"], capture_output=True, text=True, timeout=10)
-            return parse_sysctl(done.stdout)
-        if system == "Windows":
-            return platform.processor(), windows_features(ctypes.windll.kernel32.IsProcessorFeaturePresent)
-    return "", None
-
-
-def probe_memory(
-    limits: tuple[str, ...] = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-) -> float | None:
-    """Find the bytes of memory that this process may use: the machine's, or fewer in a container."""
-    sizes = []
-    with suppress(AttributeError, OSError, ValueError):  # Windows has no sysconf
-        sizes.append(float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")))
-    for path in limits:
-        with suppress(OSError, ValueError):  # not a container, or one without limit ("max")
-            sizes.append(float(Path(path).read_text(encoding="ascii")))
-    with suppress(AttributeError):
-        kilobytes = ctypes.c_ulonglong()
-        if ctypes.windll.kernel32.GetPhysicallyInstalledSystemMemory(ctypes.byref(kilobytes)):
-            sizes.append(kilobytes.value * 1024.0)
-    return min(sizes, default=None)
-
-
-def probe_machine() -> Machine:
-    """Ask this machine."""
-    system, architecture = platform.system(), platform.machine()
-    name, features = probe_processor(system)
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    settings = {name: os.environ[name] for name in SETTINGS if os.environ.get(name)}
-    return Machine(system, architecture, name or "unknown", features, processors, probe_memory(), settings)
-
-
-def is_x86(machine: Machine) -> bool:
-    """Tell whether the processor is of the family that AVX belongs to."""
-    return machine.architecture.lower() in ("x86_64", "amd64")
-
-
-def best_instructions(machine: Machine) -> str:
-    """Name the best instructions that oneDNN could use for float32 on this processor.
-
-    AVX-512 is what oneDNN calls AVX512_CORE: the foundation with its BW, DQ and VL parts.
-    """
-    if machine.architecture.lower() in ("arm64", "aarch64"):
-        return "NEON"
-    if machine.features is None or not is_x86(machine):
-        return "unknown"
-    needed = dict(zip(INSTRUCTIONS, ("sse4_1", "avx", "avx2", "avx512f avx512bw avx512dq avx512vl"), strict=True))
-    fitting = [name for name, features in needed.items() if machine.features.issuperset(features.split())]
-    return fitting[-1] if fitting else "none of " + ", ".join(INSTRUCTIONS)
-
-
-def allowed_instructions(best: str, limit: str) -> str:
-    """Apply ONEDNN_MAX_CPU_ISA (for example "AVX2" or "AVX512_CORE_BF16") to the best instructions.
-
-    >>> allowed_instructions("AVX-512", "AVX2"), allowed_instructions("AVX2", "AVX512_CORE")
-    ('AVX2', 'AVX2')
-    """
-    prefixes = {"SSE41": "SSE4.1", "AVX512": "AVX-512", "AVX10": "AVX-512", "AVX2": "AVX2", "AVX": "AVX"}
-    most = next((name for prefix, name in prefixes.items() if limit.upper().startswith(prefix)), None)
-    if most is None or best not in INSTRUCTIONS:  # oneDNN ignores what it does not know
-        return best
-    return min(best, most, key=INSTRUCTIONS.index)
-
-
-def uses_onednn(machine: Machine) -> bool | None:
-    """Tell whether TensorFlow computes with oneDNN here; None where that is unknown."""
-    setting = machine.settings.get("TF_ENABLE_ONEDNN_OPTS", "").lower()
-    if machine.system == "Darwin" or setting in ("0", "false"):
-        return False  # its packages for macOS come without
-    if not is_x86(machine):
-        return None
-    if setting in ("1", "true"):
-        return True
-    if machine.system != "Linux":
-        return False
-    return None if machine.features is None else bool(machine.features & NETWORK_FEATURES)
-
-
-def method(machine: Machine) -> str:
-    """Name what multiplies matrices here, in the words of `STORED_METHOD`."""
-    onednn = uses_onednn(machine)
-    if onednn is None:
-        return "unknown instructions" if is_x86(machine) else f"code for {machine.architecture}"
-    if not onednn:
-        return "TensorFlow without oneDNN"
-    limit = machine.settings.get("ONEDNN_MAX_CPU_ISA", "")
-    return f"oneDNN with {allowed_instructions(best_instructions(machine), limit)}"
-
-
-def thread_count(machine: Machine) -> int:
-    """Count the threads that one operation of TensorFlow uses: TF_NUM_INTRAOP_THREADS, else one per processor."""
-    setting = machine.settings.get("TF_NUM_INTRAOP_THREADS", "")
-    return int(setting) if setting.isdecimal() and int(setting) > 0 else machine.processors
-
-
-def examine_machine(machine: Machine, free_disk: float) -> list[Finding]:
+def check_machine(machine: Machine, free_disk: float) -> list[Check]:
     """Judge the machine.
 
     Args:
-        machine: what `probe_machine` found.
-        free_disk: bytes.
+        machine: what computes.
+        free_disk: bytes that are free where the notebooks are.
     """
-    best = best_instructions(machine)
-    lacks_avx = is_x86(machine) and machine.features is not None and best not in INSTRUCTIONS[1:]
-    without = "TensorFlow's packages need a processor with AVX: use another machine."
-    memory = "unknown" if machine.memory is None else f"{machine.memory / GIGABYTE:.1f} GB"
+    sets = machine.instruction_sets
+    without_avx = "TensorFlow's packages need a processor with AVX: use another machine."
+    lacks_avx = machine.is_x86 and machine.features is not None and "AVX" not in sets
     little = machine.memory is not None and machine.memory < ENOUGH_MEMORY
     close = "Close other programs; where a kernel dies in lesson 04, use a machine with more memory."
-    full = free_disk < ENOUGH_DISK
+    full = "Free disk space and run this again."
     return [
-        Finding("Machine", "system", f"{machine.system} on {machine.architecture}"),
-        Finding("Machine", "processor", f"{machine.processor}, {machine.processors} usable"),
-        Finding("Machine", "instructions", best, *((STOP, without) if lacks_avx else ())),
-        Finding("Machine", "computed by", method(machine)),
-        Finding("Machine", "threads", str(thread_count(machine))),
-        Finding("Machine", "memory", memory, *((NOTE, close) if little else ())),
-        Finding("Machine", "free disk", f"{free_disk / GIGABYTE:.1f} GB", *((STOP, "Make room.") if full else ())),
-        *(judge_setting(name, machine.settings.get(name, "")) for name in SETTINGS),
+        Check("Machine", "system", f"{machine.system} on {machine.architecture}"),
+        Check("Machine", "processor", f"{machine.processor}, {machine.processors} usable"),
+        Check("Machine", "instructions", ", ".join(sets) or "unknown", *([STOP, without_avx] * lacks_avx)),
+        Check("Machine", "computed by", f"{machine.method}, {_threads(machine.threads)}"),
+        Check("Machine", "memory", _gigabytes(machine.memory), *([NOTE, close] * little)),
+        Check("Machine", "free disk", _gigabytes(free_disk), *([STOP, full] * (free_disk < ENOUGH_DISK))),
+        *(_judge_setting(name, value) for name, value in machine.settings.items()),
     ]
 
 
-def judge_setting(name: str, value: str) -> Finding:
+def _gigabytes(size: float | None) -> str:
+    return "unknown" if size is None else f"{size / GIGABYTE:.1f} GB"
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' * (count > 1)}"
+
+
+def _judge_setting(name: str, value: str) -> Check:
     """Judge an environment variable; one of them makes what should agree to six digits agree to three."""
     if name == "ONEDNN_DEFAULT_FPMATH_MODE" and value.upper() not in ("", "STRICT"):
-        return Finding("Machine", name, value, NOTE, "Unset it: it lets oneDNN compute with fewer digits.")
-    return Finding("Machine", name, value or "not set")
+        return Check("Machine", name, value, NOTE, "Unset it: it lets oneDNN compute with fewer digits.")
+    return Check("Machine", name, value)
 
 
-def artifacts_folder(notebooks: Path = NOTEBOOKS) -> Path:
-    """Name the folder in which lessons leave what later ones need, without making it."""
-    return Path(os.environ.get("DIGITS_ARTIFACTS_DIR") or notebooks / "artifacts").expanduser().absolute()
+# --- Data ---
 
 
-def existing_folder(folder: Path) -> Path:
-    """Find the folder, or the nearest one above it that exists: the one in which it would be made."""
-    return next(candidate for candidate in (folder, *folder.parents) if candidate.exists())
-
-
-# --- What the lessons need ---
-
-
-@contextmanager
-def offline() -> Iterator[None]:
-    """Forbid downloads while the block runs."""
-    before = os.environ.get("DIGITS_OFFLINE")
-    os.environ["DIGITS_OFFLINE"] = "1"
-    try:
-        yield
-    finally:
-        os.environ.pop("DIGITS_OFFLINE")
-        if before is not None:
-            os.environ["DIGITS_OFFLINE"] = before
-
-
-def examine_mnist(download: bool = False) -> Finding:
-    """Look for MNIST where the lessons do, and verify its digests.
-
-    Args:
-        download: whether it may be downloaded where it is missing.
-    """
-    from digits_helpers.data import DatasetError, MnistUnavailable, load_digits
-
+def check_mnist(download: bool = False) -> Check:
+    """Look for MNIST as the lessons do, in a process of its own; it is downloaded only where that is asked for."""
+    environment = {**os.environ, "PYTHONUTF8": "1", **({} if download else {"DIGITS_OFFLINE": "1"})}
+    command = [sys.executable, "-W", "ignore", "-c", FIND_MNIST]
+    done = subprocess.run(command, capture_output=True, env=environment, encoding="utf-8", errors="replace")
+    if done.returncode == 0:
+        return Check("Data", "MNIST", f"its digests match; found in {done.stdout.strip()}")
+    error, _, message = done.stderr.strip().rpartition("\n")[2].partition(": ")
     chosen = os.environ.get("DIGITS_DATA_DIR")
-    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
-    place = f"DIGITS_DATA_DIR, {chosen}" if chosen else f"Keras's cache, {home / 'datasets'}"
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            if download:
-                found = load_digits("mnist")
-            else:
-                with offline():
-                    found = load_digits("mnist")
-        except MnistUnavailable as error:
-            damaged = "".join(f"; {warning.message}" for warning in caught)
-            advice = str(error) if download else _advice_without_mnist()
-            # Without MNIST the lessons work; who asked for it must learn from the exit status that it did not come.
-            status = STOP if download else NOTE
-            return Finding("Data", "MNIST", f"not here (looked in {place}{damaged})", status, advice)
-        except DatasetError as error:  # the reader has named a folder, and it is no good
-            return Finding("Data", "MNIST", f"not usable (looked in {place})", STOP, str(error))
-    return Finding("Data", "MNIST", f"its digests match; found in {found.source}")
+    place = f"DIGITS_DATA_DIR, {chosen}" if chosen else "Keras's cache"
+    if not error.endswith("MnistUnavailable") or download or chosen:  # a wish of the reader's that was not fulfilled
+        return Check("Data", "MNIST", f"not found (looked in {place})", STOP, message or error)
+    advice = "Lesson 01 downloads it, as does digits doctor --download; until then the embedded digits take its place."
+    return Check("Data", "MNIST", f"not found (looked in {place})", NOTE, advice)
 
 
-def _advice_without_mnist() -> str:
-    if os.environ.get("DIGITS_OFFLINE", "") not in ("", "0"):
-        return "DIGITS_OFFLINE forbids to download it, so the lessons take the embedded digits instead."
-    return "Lesson 01 downloads it, as does digits doctor --download; without a network the embedded digits take its place."
-
-
-def examine_network(folder: Path | None = None) -> Finding:
-    """Check that the network that ships with the series is the one that its description states.
-
-    The digest is that of `train.weights_digest`, computed without Keras.
-    """
-    folder = folder or Path(os.environ.get("DIGITS_NETWORKS_DIR") or NETWORKS)
+def check_network(folder: Path | None = None) -> Check:
+    """Look whether the network that ships with the series is whole."""
+    folder = folder or Path(os.environ.get("DIGITS_NETWORKS_DIR") or PROJECT / "digits_helpers" / "networks")
     again = "Install the package again; until then run lesson 04 before lesson 05."
     try:
-        import numpy as np
-
-        expected = json.loads((folder / "reference.json").read_text(encoding="utf-8"))["weights_sha256"]
-        digest = hashlib.sha256()
-        with np.load(folder / "reference.npz", allow_pickle=False) as arrays:
-            for position in range(len(arrays.files)):
-                digest.update(arrays[f"weights_{position}"].astype("<f4").tobytes())
+        with zipfile.ZipFile(folder / "reference.keras") as network:
+            damaged = network.testzip()
+        digest = json.loads((folder / "reference.json").read_text(encoding="utf-8"))["weights_sha256"]
     except FileNotFoundError as error:
-        return Finding("Data", "shipped network", f"{Path(error.filename).name} is missing", STOP, again)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        return Finding("Data", "shipped network", f"damaged ({type(error).__name__})", STOP, again)
-    if digest.hexdigest() != expected:
-        return Finding("Data", "shipped network", "its weights are not the ones that reference.json states", STOP, again)
-    return Finding("Data", "shipped network", f"whole, weights {expected[:12]}…")
+        return Check("Data", "shipped network", f"{Path(error.filename).name} is missing", STOP, again)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        damaged = type(error).__name__
+    if damaged:
+        return Check("Data", "shipped network", f"damaged ({damaged})", STOP, again)
+    return Check("Data", "shipped network", f"whole, weights {digest[:12]}…")
 
 
-def examine_notebooks(folder: Path = NOTEBOOKS) -> Finding:
-    """Look whether the notebooks of all lessons are there and can be read."""
+def check_notebooks(folder: Path = NOTEBOOKS) -> Check:
+    """Look whether the notebooks of all lessons can be read, and whether lesson 04 can leave files beside them."""
     broken = []
     for lesson in LESSONS:
         try:
@@ -445,151 +236,91 @@ def examine_notebooks(folder: Path = NOTEBOOKS) -> Finding:
             broken.append(lesson.notebook)
     if broken:
         advice = "Run this from a complete copy of the project, installed with pip install -r requirements.txt there."
-        return Finding("Data", "notebooks", f"missing or damaged: {', '.join(broken)}", STOP, advice)
-    return Finding("Data", "notebooks", f"all {len(LESSONS)} in {folder}")
+        return Check("Data", "notebooks", f"missing or damaged: {', '.join(broken)}", STOP, advice)
+    if not os.access(folder, os.W_OK):
+        return Check("Data", "notebooks", f"{folder} cannot be written", STOP, "Copy the project to a folder of yours.")
+    return Check("Data", "notebooks", f"all {len(LESSONS)} in {folder}")
 
 
-def examine_keras_settings() -> Finding:
+def check_keras_settings() -> Check:
     """Look whether Keras computes with TensorFlow and in its usual way; it takes settings from a file, too."""
     path = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "keras.json"
     usual = {"backend": "tensorflow", "floatx": "float32", "image_data_format": "channels_last", "epsilon": 1e-7}
-    found: dict[str, object] = {}
-    with suppress(OSError, ValueError, AttributeError):  # Keras ignores a file that it cannot read
-        found.update(json.loads(path.read_text(encoding="utf-8")).items())
+    try:
+        found = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # Keras ignores a file that it cannot read
+        found = {}
     if os.environ.get("KERAS_BACKEND"):
         found["backend"] = os.environ["KERAS_BACKEND"]
     other = [f"{name} {found[name]}" for name in usual if found.get(name, usual[name]) != usual[name]]
     if not other:
-        return Finding("Data", "Keras settings", "the usual ones")
+        return Check("Data", "Keras settings", "the usual ones")
     advice = f"The lessons need Keras's own settings: unset KERAS_BACKEND, and remove {path} if it is there."
-    return Finding("Data", "Keras settings", ", ".join(other), STOP, advice)
-
-
-def examine_artifacts(folder: Path, writable: bool) -> Finding:
-    """Look whether the lessons can leave files, and whether the reader's own network takes the shipped one's place.
-
-    Args:
-        folder: the artifacts folder; lesson 04 makes it.
-        writable: whether it, or else the folder that it would be made in, can be written.
-    """
-    if not writable:
-        advice = "Set DIGITS_ARTIFACTS_DIR to a folder of yours."
-        return Finding("Data", "own network", f"lesson 04 cannot leave one in {folder}", STOP, advice)
-    if not (folder / "training.json").is_file():
-        return Finding("Data", "own network", "none, so lesson 05 takes the shipped one")
-    return Finding("Data", "own network", f"in {folder}; lesson 05 takes it", NOTE)
+    return Check("Data", "Keras settings", ", ".join(other), STOP, advice)
 
 
 # --- What follows ---
 
 
-def consequences(machine: Machine, findings: list[Finding]) -> list[Finding]:
-    """Say in plain words which outputs should be equal to the stored ones here.
-
-    Args:
-        machine: what computes.
-        findings: what was found about packages and data.
-    """
-    status = {finding.name: finding.status for finding in findings}
-    other_versions = [name for name in SHOWING if status.get(name, OK) != OK]
+def _what_follows(machine: Machine, checks: list[Check]) -> list[Check]:
+    """Say which outputs should be equal to the stored ones here."""
+    status = {check.name: check.status for check in checks}
+    other_versions = [name for name in OUTPUT_AFFECTING_PACKAGES if status.get(name, OK) != OK]
     exact = "Shapes, counts, parameter counts, the figures of the data: equal to the letter and to the pixel."
     if other_versions:
         exact += f" Not quite here: other versions of {', '.join(other_versions)} may print or draw differently."
-    close = "What a fixed network computes (cells tagged close, most in lesson 05): equal to about six digits everywhere."
-    lines = [("exact", exact), ("close", close), ("trained", _about_training(machine))]
+    lines = {
+        "exact": exact,
+        "close": "What a fixed network computes (cells tagged close, most in lesson 05): equal to about six digits.",
+        "trained": "What a training ends in (cells tagged trained, most in lesson 04): " + _about_training(machine),
+        "never": "Durations, and the cell at the end of lesson 05 that describes the machine: nothing compares them.",
+    }
     if status.get("MNIST") != OK:
-        without = "MNIST is not here, so every output that depends on the images shows others."
-        lines.insert(0, ("without MNIST", without))
-    elif status.get("own network") == NOTE:
-        own = 'Lesson 05 shows your own network: its numbers are those of your training. network = "shipped" shows the stored ones.'
-        lines.append(("own network", own))
-    lines.append(("never", "Times, paths, versions: one cell of lesson 05 describes the machine, and nothing compares it."))
-    return [Finding("What follows", name, text) for name, text in lines]
+        lines = {"without MNIST": "Every output that depends on the images shows other numbers.", **lines}
+    return [Check("Outputs compared with the stored ones", name, text) for name, text in lines.items()]
 
 
 def _about_training(machine: Machine) -> str:
-    """Say how close a training of the same seed comes to the stored one."""
-    begin = "What a training ends in (cells tagged trained, most in lesson 04): "
-    here, threads = method(machine), thread_count(machine)
-    differences = [f"{here} instead of {STORED_METHOD}"] if here != STORED_METHOD else []
-    if threads != STORED_THREADS:
-        differences.append(f"{threads} thread{'s' if threads > 1 else ''} instead of {STORED_THREADS}")
-    if not differences:
+    """Say how close a training with the same seed comes to the stored one."""
+    here, stored = (machine.method, machine.threads), (STORED_METHOD, STORED_THREADS)
+    if here == stored:
         return (
-            f"{begin}this machine computes as the one that stored the numbers ({STORED_METHOD}, {STORED_THREADS} threads), "
-            "so they should be equal or nearly so; another model of processor can still change last digits."
+            f"equal or nearly so, because this machine computes like the one that stored them ({STORED_METHOD}, "
+            f"{_threads(STORED_THREADS)}); another model of processor can still change the last digits."
         )
     return (
-        f"{begin}near the stored numbers, but not equal. This machine computes with {' and '.join(differences)}: the same "
-        "numbers are added in another order, and training magnifies the rounding. Lesson 05 shows how far one seed "
-        "came apart on several kinds of machine; tests/tolerances.toml says how much difference the check allows."
+        f"near, but not equal. What is stored was computed by {STORED_METHOD} on {_threads(STORED_THREADS)}, here it "
+        f"is {here[0]} on {_threads(here[1])}: numbers are added in another order, and training magnifies the rounding. "
+        "Lesson 05 shows how far one seed came apart on several machines; the tolerances of the check allow for that."
     )
 
 
-# --- All of it ---
+def stops(checks: list[Check]) -> int:
+    """Count the checks that found why the lessons cannot run."""
+    return sum(check.status == STOP for check in checks)
 
 
-def diagnose(download: bool = False) -> list[Finding]:
-    """Examine packages, machine and data, and say what follows (the command `digits doctor`).
-
-    Args:
-        download: whether MNIST may be downloaded where it is missing.
-
-    Returns:
-        The findings, in the order in which they are shown.
-    """
-    machine, artifacts = probe_machine(), artifacts_folder()
-    above = existing_folder(artifacts)
-    parts: tuple[Callable[[], Finding | list[Finding]], ...] = (
-        examine_packages,
-        lambda: examine_machine(machine, float(shutil.disk_usage(above).free)),
-        lambda: examine_mnist(download),
-        examine_network,
-        lambda: examine_artifacts(artifacts, os.access(above, os.W_OK)),
-        examine_notebooks,
-        examine_keras_settings,
-    )
-    findings: list[Finding] = []
-    for examine in parts:
-        try:
-            found = examine()
-        except ImportError as error:  # of packages that this function needs itself
-            found = _not_importable(error)
-        except OSError as error:
-            found = Finding("Data", "examination", f"not finished ({error})", NOTE)
-        findings += found if isinstance(found, list) else [found]
-    return findings + consequences(machine, findings)
-
-
-def _not_importable(error: ImportError) -> Finding:
-    return Finding("Packages", str(error.name), f"cannot be imported ({error})", STOP, INSTALL)
-
-
-def stops(findings: list[Finding]) -> int:
-    """Count the findings that stop the lessons."""
-    return sum(finding.status == STOP for finding in findings)
-
-
-def as_text(findings: list[Finding], width: int = 110) -> str:
-    """Write findings as aligned text, with "!" before what stops the lessons and "?" before what is to be known."""
-    longest = max(len(finding.name) for finding in findings)
+def as_text(checks: list[Check], width: int = 110) -> str:
+    """Write the checks as aligned text, with "!" before what stops the lessons and "?" before what is to be known."""
+    longest = max(len(check.name) for check in checks)
     indent = " " * (longest + 6)
     lines: list[str] = []
     section = ""
-    for finding in findings:
-        if finding.section != section:
-            section = finding.section
+    for check in checks:
+        if check.section != section:
+            section = check.section
             lines += ["", section] if lines else [section]
-        first = f"  {MARKS[finding.status]} {finding.name:{longest}}  "
-        for start, text in ((first, finding.value), (f"{indent}→ ", finding.advice)):
-            if text:
-                lines += textwrap.wrap(text, width, initial_indent=start, subsequent_indent=indent, **AS_IT_IS)
-    count = stops(findings)
+        first = f"  {MARKS[check.status]} {check.name:{longest}}  "
+        for start, text in ((first, check.value), (f"{indent}→ ", check.advice)):
+            if text:  # a path stays in one piece
+                lines += textwrap.wrap(text, width, initial_indent=start, subsequent_indent=indent,
+                                       break_long_words=False, break_on_hyphens=False)  # fmt: skip
+    count = stops(checks)
     verdict = f"{count} of these, marked !, must be put right first." if count else "Nothing here stops the lessons."
     return "\n".join([*lines, "", verdict])
 
 
-def as_json(findings: list[Finding]) -> str:
-    """Write findings as JSON, for programs."""
-    content = {"ready": not stops(findings), "findings": [asdict(finding) for finding in findings]}
+def as_json(checks: list[Check]) -> str:
+    """Write the checks as JSON, for programs."""
+    content = {"ready": not stops(checks), "checks": [asdict(check) for check in checks]}
     return json.dumps(content, indent=1, ensure_ascii=False)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import nbformat
 
-from digits_helpers.series import LESSONS
+from digits_tools.lessons import LESSONS
 
 PARAMETERS = 'dataset = "auto"\nseed = 0\nepochs = 10\nbatch_size = 128'
 

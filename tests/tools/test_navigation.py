@@ -3,16 +3,9 @@
 import pytest
 from tiny_lessons import read, write_lesson
 
-from digits_helpers.navigation import (
-    TABLE_END,
-    TABLE_START,
-    NavigationError,
-    lesson_table,
-    navigation_line,
-    set_table,
-    update_navigation,
-)
-from digits_helpers.series import LESSONS
+from digits_tools.errors import InputError
+from digits_tools.lessons import LESSONS
+from digits_tools.maintain.navigation import TABLE_END, TABLE_START, lesson_table, update_navigation
 
 
 @pytest.fixture
@@ -23,53 +16,64 @@ def project(tmp_path):
     return tmp_path
 
 
+def update(project, **options):
+    return update_navigation(project / "notebooks", project / "README.md", **options)
+
+
+def contents(project):
+    return {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+
+
 def test_everything_is_written_once(project):
-    changed = update_navigation(project / "notebooks", project / "README.md")
-    assert [path.name for path in changed] == [*(lesson.notebook for lesson in LESSONS), "README.md"]
-    before = {path: path.read_bytes() for path in changed}
-    assert update_navigation(project / "notebooks", project / "README.md") == []
-    assert {path: path.read_bytes() for path in changed} == before
+    assert [path.name for path in update(project)] == [*(lesson.notebook for lesson in LESSONS), "README.md"]
+    before = contents(project)
+    assert update(project) == []
+    assert contents(project) == before
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    assert readme.startswith("# Über\n")
+    assert readme.endswith(f"\n{lesson_table()}\n{TABLE_END}\n\nend\n")
 
 
 def test_check_writes_nothing(project):
-    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
-    assert len(update_navigation(project / "notebooks", project / "README.md", check=True)) == len(before)
-    assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
+    before = contents(project)
+    assert len(update(project, check=True)) == len(before)
+    assert contents(project) == before
 
 
 def test_the_cells_stand_first_and_last_and_keep_their_ids(project):
-    update_navigation(project / "notebooks", project / "README.md")
-    path = project / "notebooks" / "02_preprocess.ipynb"
+    update(project)
+    path = project / "notebooks" / LESSONS[1].notebook
     cells = read(path).cells
     assert len(cells) == 5  # three and the two of the navigation
-    assert cells[0].source == cells[-1].source == navigation_line(LESSONS[1])
     assert cells[0].metadata.tags == cells[-1].metadata.tags == ["navigation"]
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("Contents", "Old contents").replace("navigation-top", "kept-id"), encoding="utf-8")
-    assert update_navigation(project / "notebooks", project / "README.md") == [path]
+    assert update(project) == [path]
     assert [cell.id for cell in read(path).cells] == ["kept-id", "title", "parameters", "cell-0", "navigation-bottom"]
 
 
-def test_the_links_lead_from_lesson_to_lesson():
-    first, second, last = LESSONS[0], LESSONS[1], LESSONS[-1]
-    assert navigation_line(second) == (
+def test_the_links_lead_from_lesson_to_lesson(project):
+    update(project)
+    texts = [read(project / "notebooks" / lesson.notebook).cells[0].source for lesson in LESSONS]
+    assert texts[1] == (
         "[← 01 Explore the data](01_explore_data.ipynb) · [Contents](../README.md#lessons) · "
         "[03 Build the CNN →](03_build_cnn.ipynb)"
     )
-    assert "←" not in navigation_line(first)
-    assert "→" not in navigation_line(last)
+    assert "←" not in texts[0]
+    assert "→" not in texts[-1]
 
 
 def test_the_table_has_a_row_for_each_lesson():
     lines = lesson_table().splitlines()
     assert len(lines) == 2 + len(LESSONS)
-    assert all(line.count("|") == 6 for line in lines)
-    assert f"[05 Evaluate the network](notebooks/{LESSONS[4].notebook})" in lines[-1]
+    assert len({line.count("|") for line in lines}) == 1
+    assert f"[05 Evaluate the network](notebooks/{LESSONS[4].notebook})" in lines[6]
 
 
 @pytest.mark.parametrize(
     "text", ["", TABLE_START, TABLE_END + TABLE_START, TABLE_START + TABLE_END + TABLE_START, TABLE_START + TABLE_END * 2]
 )
-def test_a_readme_without_a_place_for_the_table_is_one_sentence(text):
-    with pytest.raises(NavigationError, match="does not mark where the lesson table goes"):
-        set_table(text)
+def test_a_readme_without_a_place_for_the_table_is_refused(project, text):
+    (project / "README.md").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="lesson table"):
+        update(project)
