@@ -135,6 +135,7 @@ class OutputFolder:
             InputError: it cannot be written.
         """
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
             # First of all the marker: what is half made or half removed must stay replaceable
             write_json(self.marker, {"command": self.command, "owned": sorted(self.owned | self._listed())})
             for name in sorted(self._owned_files() - set(reused), reverse=True):

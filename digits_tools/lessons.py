@@ -158,8 +158,8 @@ def select_lessons(text: str) -> tuple[Lesson, ...]:
     numbers = [lesson.number for lesson in LESSONS]
     chosen: set[str] = set()
     for part in text.split(","):
-        first, dash, last = (piece.strip().zfill(2) for piece in part.partition("-"))
-        last = last if dash.strip("0") else first
+        start, dash, end = part.partition("-")
+        first, last = (text.strip().zfill(2) for text in (start, end if dash else start))
         if first not in numbers or last not in numbers or first > last:
             raise InputError(
                 f"lessons = {text!r} is not allowed: give numbers from {numbers[0]} to {numbers[-1]}, one, a range or "

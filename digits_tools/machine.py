@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 import subprocess
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -33,8 +31,6 @@ SETTINGS = (
 INSTRUCTIONS = {"SSE4.1": "sse4_1", "AVX": "avx", "AVX2": "avx2", "AVX-512": "avx512f avx512bw avx512dq avx512vl"}
 # Features for which TensorFlow switches oneDNN on by itself, on Linux only (tensorflow/core/util/port.cc).
 NETWORK_FEATURES = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}
-# IsProcessorFeaturePresent's numbers (winnt.h).
-WINDOWS_FEATURES = {37: "sse4_1", 39: "avx", 40: "avx2", 41: "avx512f avx512bw avx512dq avx512vl"}
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -59,7 +55,7 @@ class Machine:
         system: "Linux", "Darwin" or "Windows".
         architecture: as `platform.machine` gives it, for example "x86_64" or "arm64".
         processor: its name.
-        features: its instructions, named as in Linux's /proc/cpuinfo; None where they are unknown.
+        features: its instructions, named as in Linux's /proc/cpuinfo; None where they are unknown, as elsewhere.
         processors: how many this process may use.
         memory: bytes that this process may use.
         settings: those environment variables of `SETTINGS` that are set.
@@ -133,7 +129,9 @@ def allowed_instructions(best: str, limit: str) -> str:
 
 def this_machine() -> Machine:
     """Ask this machine."""
-    name, features = _processor(platform.system())
+    name, features = platform.processor(), None
+    with suppress(OSError):  # only Linux has it
+        name, features = parse_cpuinfo(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"))
     return Machine(
         processor=name or "unknown",
         features=features,
@@ -143,40 +141,12 @@ def this_machine() -> Machine:
     )
 
 
-def _processor(system: str) -> tuple[str, frozenset[str] | None]:
-    """Find the processor's name and features; what cannot be found is empty, or None."""
-    with suppress(OSError, subprocess.SubprocessError, AttributeError):
-        if system == "Linux":
-            return parse_cpuinfo(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"))
-        if system == "Darwin":
-            done = subprocess.run(["sysctl", "machdep.cpu"], capture_output=True, text=True, timeout=10)
-            return parse_sysctl(done.stdout)
-        if system == "Windows":
-            return platform.processor(), windows_features(ctypes.windll.kernel32.IsProcessorFeaturePresent)
-    return "", None
-
-
 def parse_cpuinfo(text: str) -> tuple[str, frozenset[str] | None]:
     """Read the processor's name and features from Linux's /proc/cpuinfo (x86 and ARM write it differently)."""
     lines = (line.partition(":") for line in text.splitlines())
     facts = {key.strip().lower(): value.strip() for key, _, value in lines}
     features = facts.get("flags") or facts.get("features")
     return facts.get("model name", ""), frozenset(features.split()) if features else None
-
-
-def parse_sysctl(text: str) -> tuple[str, frozenset[str] | None]:
-    """Read the same from what macOS's `sysctl machdep.cpu` prints."""
-    facts = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
-    words = f"{facts.get('machdep.cpu.features', '')} {facts.get('machdep.cpu.leaf7_features', '')}".lower().split()
-    as_in_linux = {"sse4.1": "sse4_1", "avx1.0": "avx", "avx512vnni": "avx512_vnni"}
-    features = frozenset(as_in_linux.get(word, word) for word in words)
-    return facts.get("machdep.cpu.brand_string", ""), features or None
-
-
-def windows_features(is_present: Callable[[int], int]) -> frozenset[str] | None:
-    """Ask Windows about instructions; old versions know AVX, but say no to what they do not know."""
-    found = " ".join(names for number, names in WINDOWS_FEATURES.items() if is_present(number)).split()
-    return frozenset(found) or None
 
 
 def usable_memory(limits: tuple[str, ...] = CGROUP_LIMITS) -> int:

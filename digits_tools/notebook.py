@@ -45,6 +45,12 @@ def has_tag(cell: NotebookNode, tag: str) -> bool:
     return tag in cell.metadata.get("tags", [])
 
 
+def figure_text(output: NotebookNode) -> str | None:
+    """Return the alternative text of a cell's output; None for an output that is no figure."""
+    about = output.get("metadata", {}).get("image/png", {})
+    return about.get("alt") if "image/png" in output.get("data", {}) else None
+
+
 def declared_parameters(notebook: NotebookNode) -> list[str]:
     """List the names that the notebook's cell tagged `parameters` assigns, in order.
 

@@ -1,12 +1,13 @@
 """Turn an executed lesson into HTML: nbconvert with formulas as MathML, which browsers draw without any script.
 
-Only `pages.write_page` imports this module, because nbconvert takes a second to import.
+Only `pages.write_pages` imports this module, because nbconvert takes a second to import.
 """
 
 from __future__ import annotations
 
 import re
 from html import escape
+from pathlib import Path
 from xml.etree import ElementTree
 
 from jinja2 import pass_context
@@ -16,7 +17,8 @@ from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath, MathInlineParser
 from nbformat import NotebookNode
 
-from digits_helpers.pages import figure_text
+from digits_tools.notebook import figure_text
+from digits_tools.report.record import LessonRun
 
 NARROW = 32  # characters of code that fit on a telephone; a box with longer lines scrolls there
 
@@ -55,7 +57,7 @@ def is_wide(text: str) -> bool:
 
 
 def join_captions(notebook: NotebookNode) -> NotebookNode:
-    """Make one output of each figure and the caption that `figures.show` displays after it.
+    """Make one output of each figure and the caption after it: its alternative text again, in italics.
 
     Args:
         notebook: an executed notebook; it is changed.
@@ -67,7 +69,7 @@ def join_captions(notebook: NotebookNode) -> NotebookNode:
         joined: list[NotebookNode] = []
         for output in cell.get("outputs", []):
             finding = figure_text(joined[-1]) if joined else None
-            if finding and output.get("data", {}).get("text/markdown") == f"*{finding}*":
+            if finding and output.get("data", {}).get("text/markdown", "").strip() == f"*{finding}*":
                 joined[-1].metadata["caption"] = finding
             else:
                 joined.append(output)
@@ -127,6 +129,22 @@ def scroll_box(html: str, label: str, focusable: bool = True) -> str:
     """Wrap HTML in a box that scrolls sideways, and that the keyboard reaches when it has to."""
     name = f' role="group" tabindex="0" aria-label="{escape(label)}"' if focusable else ""
     return f'<div class="scroll"{name}>{html}</div>\n'
+
+
+def lesson_html(
+    notebook: NotebookNode, lesson: LessonRun, links: list[tuple[str, str, str | None]], templates: Path
+) -> str:
+    """Turn an executed lesson into a page.
+
+    Args:
+        notebook: the executed lesson.
+        lesson: how it went.
+        links: where the page leads; text, address and relation of each link.
+        templates: folder with the template of the page.
+    """
+    exporter = LessonExporter(template_file="lesson.html.j2", extra_template_paths=[str(templates)])
+    resources = {"metadata": {"name": lesson.name}, "digits": {"record": lesson, "navigation": links}}
+    return exporter.from_notebook_node(notebook, resources)[0]
 
 
 class LessonExporter(HTMLExporter):

@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-import math
 import re
 import textwrap
+import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
-from digits_helpers.tolerances import Tolerance, Tolerances, load_tolerances
+TOLERANCES = Path(__file__).resolve().parents[1] / "tolerances.toml"
 
 
 @dataclass(frozen=True)
 class Published:
-    """A range that the recipe promises.
-
-    Attributes:
-        low: its lower end, in the unit of the quantity.
-        high: its upper end.
-        text: how it is written.
-    """
+    """A range that the recipe promises, both ends as fractions, and how it is written."""
 
     low: float
     high: float
     text: str
 
 
-# What the reference recipe, which is widely used, says of itself. Minutes are for "modern hardware".
+# What the reference recipe, which is widely used, says of itself.
 PUBLISHED = {
     "training accuracy": Published(0.95, 0.98, "95–98 %"),
     "test accuracy": Published(0.98, 0.99, "98–99 %"),
-    "training minutes": Published(2, 3, "2–3"),
 }
 PUBLISHED_FOR = {"dataset": "mnist", "epochs": 10, "batch_size": 128}
 
-# Metric of results.json -> the quantity of tests/tolerances.toml that it is one of.
+# Metric of results.json -> the quantity of tolerances.toml that it is one of.
 METRICS = {
     "test_accuracy": "accuracy",
     "test_loss": "loss",
@@ -57,20 +51,7 @@ OK_WORDS = {True: "ok", False: "DRIFT", None: NONE}
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the verdict.
-
-    Attributes:
-        quantity: what is compared, in words.
-        unit: "fraction" (0 to 1), "number", "count" or "text".
-        published: what the recipe promises; None where it promises nothing for this run.
-        expected: what the other run had; None without one.
-        measured: what this run has; None where it has nothing, or no finite number.
-        low: lower end of the 95 % interval of what is measured.
-        high: its upper end.
-        tolerance: largest difference that is allowed, in the unit of the quantity; 0 where it has to be equal.
-        ok: whether this run is as it should be; None where there is nothing to compare it with.
-        remark: what else is to be said, for people.
-    """
+    """One line of the verdict; `schemas/results.schema.json` says what each field means."""
 
     quantity: str
     unit: str
@@ -87,28 +68,24 @@ class Row:
 def verdict_rows(results: Mapping[str, Any], expected: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Compare results, quantity by quantity.
 
-    Expected results judge wherever they have something to say. Where they do not, the published range judges, but only
-    a run of the recipe as it was published (MNIST, 10 epochs, batches of 128): for other data or a shorter training
-    nobody promised anything. Below the range is a failure. Above it is none: the ranges are modest, the shipped network
-    is above both, and lesson 05 says what has to be checked then. Minutes depend on the machine and judge nothing.
-    Numbers may differ by the tolerances of `tests/tolerances.toml`, everything else has to be equal.
+    Expected results judge wherever there are some, within the tolerances of `tolerances.toml`; what has none has to be
+    equal. Elsewhere the published range judges, but only a run of the recipe as it was published (MNIST, 10 epochs,
+    batches of 128). Below the range is a failure. Above it is none: the ranges are modest, and lesson 05 says what has
+    to be checked then.
 
     Args:
         results: content of a report's `results.json`; what is missing in it counts as not measured.
-        expected: content of `results.json` of another run, or its smaller form, as `results.load_expected` returns it.
+        expected: results of another run, as `results.load_expected` returns them.
 
     Returns:
         One dictionary per quantity with the names of `Row`. Results have drifted if one of them has `ok` False.
-
-    Raises:
-        VerifyError: the file with the tolerances is missing or damaged.
     """
-    tolerances, kind = load_tolerances(), comparison_class(results, expected)
-    rows = [_metric_row(name, results, expected, tolerances, kind) for name in METRICS]
+    quantities = tomllib.loads(TOLERANCES.read_text(encoding="utf-8"), parse_float=Decimal)["quantity"]
+    kind = comparison_class(results, expected)
+    rows = [_metric_row(name, results, expected, quantities[of], kind) for name, of in METRICS.items()]
     rows += [
         _equal_row("parameter count", "count", ("network", "parameter_count"), results, expected),
         _layers_row(results, expected),
-        _minutes_row(results),
         _equal_row("dataset digest", "text", ("dataset", "sha256", "all"), results, expected),
     ]
     for name in PARAMETERS:
@@ -116,13 +93,8 @@ def verdict_rows(results: Mapping[str, Any], expected: Mapping[str, Any] | None 
     return [asdict(row) for row in rows]
 
 
-def refusal_row(reason: str) -> dict[str, Any]:
-    """Make the row that says why the expected results could not be used: a comparison not made is not passed."""
-    return asdict(Row("expected results", "text", measured="not compared", ok=False, remark=reason))
-
-
 def comparison_class(results: Mapping[str, Any], expected: Mapping[str, Any] | None) -> str:
-    """Tell which class of tolerances applies, in the words of `tests/tolerances.toml`.
+    """Choose the class of tolerances that applies, in the words of `tolerances.toml`.
 
     Returns:
         "trained" where one of the two runs trained its network and the weights differ, else "close": the same weights
@@ -140,49 +112,30 @@ def _get(document: Any, *keys: str) -> Any:
     return document
 
 
-def finite(value: Any) -> float | None:
-    """Take a finite number, and nothing else: JSON has no NaN, and nothing can be compared with one."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number and math.isfinite(value) else None
-
-
-def _published(quantity: str, results: Mapping[str, Any]) -> Published | None:
-    """Find what is published for a quantity of this run; None where this run is not what was published."""
-    used = {**(_get(results, "parameters", "used") or {}), "dataset": _get(results, "dataset", "name")}
-    as_published = all(used.get(name) == value for name, value in PUBLISHED_FOR.items())
-    return PUBLISHED.get(quantity) if as_published else None
-
-
 def _metric_row(
-    name: str, results: Mapping[str, Any], expected: Mapping[str, Any] | None, tolerances: Tolerances, kind: str
+    name: str, results: Mapping[str, Any], expected: Mapping[str, Any] | None, of: Mapping[str, Any], kind: str
 ) -> Row:
-    """Compare one metric."""
-    quantity, of = name.replace("_", " "), tolerances.quantities[METRICS[name]]
-    measured, low, high = (finite(_get(results, "metrics", name, key)) for key in ("value", "low", "high"))
-    wanted = finite(_get(expected, "metrics", name, "value"))
-    published = _published(quantity, results)
+    """Compare one metric, which is one of the quantity `of` in tolerances.toml."""
+    quantity = name.replace("_", " ")
+    measured, low, high = (_get(results, "metrics", name, key) for key in ("value", "low", "high"))
+    wanted = _get(expected, "metrics", name, "value")
+    used = (_get(results, "parameters", "used") or {}) | {"dataset": _get(results, "dataset", "name")}
+    published = PUBLISHED.get(quantity) if PUBLISHED_FOR.items() <= used.items() else None
     tolerance, ok = None, None
     if wanted is not None:
-        allowed = of.tolerances.get(kind, Tolerance()).at(_decimal(wanted))
-        tolerance, ok = float(allowed), measured is not None and abs(_decimal(measured) - _decimal(wanted)) <= allowed
+        allowed, wanted_exactly = of.get(kind, {}), Decimal(str(wanted))  # so that 0.99 and 0.994 are 0.004 apart
+        tolerance = max(allowed.get("absolute", 0), allowed.get("relative", 0) * abs(wanted_exactly))
+        ok = measured is not None and abs(Decimal(str(measured)) - wanted_exactly) <= tolerance
+        tolerance = float(tolerance)
     elif published and _get(results, "metrics") is not None:  # a report without lesson 05 measures nothing
         ok = measured is not None and measured >= published.low
-    promise, remark = published and published.text, _remark(measured, published, ok)
-    return Row(quantity, of.unit, promise, wanted, measured, low, high, tolerance, ok, remark)
-
-
-def _decimal(value: float) -> Decimal:
-    """Turn a number into what is written of it, so that 0.99 and 0.994 are 0.004 apart and not a little more."""
-    return Decimal(str(value))
-
-
-def _remark(measured: float | None, published: Published | None, ok: bool | None) -> str | None:
-    """Say where a measurement lies that is not in the published range, or that there is none."""
+    remark = None
     if measured is None:
-        return "no finite number was measured" if ok is False else None
-    if published is not None and measured > published.high:
-        return "above the published range, which is no failure"
-    return "below the published range" if published is not None and measured < published.low else None
+        remark = "no finite number was measured" if ok is False else None
+    elif published and not published.low <= measured <= published.high:
+        above = measured > published.high
+        remark = "above the published range, which is no failure" if above else "below the published range"
+    return Row(quantity, of["unit"], published and published.text, wanted, measured, low, high, tolerance, ok, remark)
 
 
 def _equal_row(
@@ -208,22 +161,12 @@ def _layers_row(results: Mapping[str, Any], expected: Mapping[str, Any] | None) 
     return Row("layers", "text", expected=theirs, measured=ours, tolerance=0, ok=True)
 
 
-def _minutes_row(results: Mapping[str, Any]) -> Row:
-    """Show how long the training took, where it happened in this report."""
-    seconds = finite(_get(results, "network", "training_seconds"))
-    published = _published("training minutes", results)
-    remark = "published for modern hardware, and judges nothing" if published and seconds is not None else None
-    minutes = None if seconds is None else round(seconds / 60, 1)
-    return Row("training minutes", "number", published and published.text, measured=minutes, remark=remark)
-
-
 def as_table(rows: list[dict[str, Any]]) -> str:
     """Write a verdict as aligned text of at most 100 columns; remarks follow below the table."""
     lines = [HEADINGS, *(row_texts(row) for row in rows)]
     table = ["  ".join(map(_fitted, line, WIDTHS)).rstrip() for line in lines]
     remarks = [f"{row['quantity']}: {row['remark']}" for row in rows if row["remark"]]
-    options = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}  # a path stays whole
-    wrapped = [line for remark in remarks for line in textwrap.wrap(remark, 100, **options)]
+    wrapped = [line for remark in remarks for line in textwrap.wrap(remark, 100, subsequent_indent="  ")]
     return "\n".join(table + ([""] + wrapped if wrapped else []))
 
 
@@ -240,7 +183,7 @@ def row_texts(row: Mapping[str, Any]) -> list[str]:
         texts = [_written(value, row["unit"], digits) for value in (expected, measured)]
         if texts[0] != texts[1] or expected == measured:
             break
-    if row["low"] is not None and row["high"] is not None and digits == 2:  # beside more digits there is no room
+    if row["low"] is not None and row["high"] is not None and digits == 2:  # beside more digits there is no space
         texts[1] += f" ({100 * row['low']:.2f}–{100 * row['high']:.2f} %)"
     tolerance = _allowed(row["tolerance"], row["unit"])
     return [row["quantity"], row["published"] or NONE, *texts, tolerance, OK_WORDS[row["ok"]]]
@@ -259,9 +202,7 @@ def _written(value: float | str | None, unit: str, digits: int) -> str:
 
 def _allowed(tolerance: float | None, unit: str) -> str:
     """Write a tolerance in the unit of its row."""
-    if tolerance is None:
-        return NONE
-    if tolerance == 0:
-        return "exact"
+    if not tolerance:
+        return NONE if tolerance is None else "exact"
     scale, sign = (100, " %") if unit == "fraction" else (1, "")
     return f"±{Decimal(f'{scale * tolerance:.2g}'):f}{sign}"  # Decimal, for 0.000002 instead of 2e-06

@@ -116,18 +116,20 @@ def write_state(folder: Path, lessons: Mapping[str, LessonState]) -> None:
     write_json(folder / STATE_FILE, {slug: asdict(state) for slug, state in lessons.items()})
 
 
-def reusable_lessons(folder: Path, lessons: tuple[Lesson, ...], inputs: list[str]) -> list[LessonState]:
+def reusable_lessons(
+    folder: Path, lessons: tuple[Lesson, ...], inputs: list[str], states: Mapping[str, LessonState]
+) -> list[LessonState]:
     """Find the lessons of an earlier run that need not run again.
 
     Args:
         folder: the report's folder.
         lessons: the lessons of the report, in order.
         inputs: their digests, from `input_digests`.
+        states: what the folder remembers, from `read_state`.
 
     Returns:
         The states of the first lessons of the report, as many as can be reused.
     """
-    states = read_state(folder)
     reusable: list[LessonState] = []
     for lesson, digest in zip(lessons, inputs, strict=True):
         found = states.get(lesson.slug)

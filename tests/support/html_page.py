@@ -7,9 +7,8 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from digits_helpers.navigation import navigation_line
-from digits_helpers.report import LessonRun, Report
-from digits_helpers.series import CellTime, Lesson, select_lessons
+from digits_tools.lessons import CellTime, select_lessons
+from digits_tools.report.record import LessonRun, Report
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 FINDING = '5 is < 6 & the "rarest" class'
@@ -65,40 +64,37 @@ class Page(HTMLParser):
 
 def figure(finding: str = FINDING, width: int = 1) -> list[NotebookNode]:
     """The two outputs of `figures.show`."""
-    about = {"image/png": {"alt": finding, "width": width}}
+    about = {"image/png": {"alt": finding, "width": width}, "nbval_tolerance": {"axes": ["what it draws"]}}
     image = new_output("display_data", {"image/png": PNG, "text/plain": finding}, metadata=about)
     return [image, new_output("display_data", {"text/markdown": f"*{finding}*", "text/plain": ""})]
 
 
-def executed_lesson(report: Report, lesson: Lesson, *cells: NotebookNode) -> Path:
+def executed_lesson(report: Report, lesson: LessonRun, *cells: NotebookNode) -> Path:
     """Write an executed notebook into a report's folder, between its two navigation cells."""
-    ends = [
-        new_markdown_cell(navigation_line(lesson), id=f"navigation-{place}", metadata={"tags": ["navigation"]})
-        for place in ("top", "bottom")
-    ]
-    path = report.folder / "notebooks" / lesson.notebook
+    text = "[before](03_build_cnn.ipynb) · [contents](../README.md#lessons)"
+    ends = [new_markdown_cell(text, id=f"nav-{place}", metadata={"tags": ["navigation"]}) for place in (1, 2)]
+    path = report.notebook(lesson)
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(new_notebook(cells=[ends[0], *cells, ends[1]]), path)
     return path
 
 
-def small_report(folder: Path, numbers: str = "04-05") -> tuple[Report, tuple[Lesson, ...]]:
+def small_report(folder: Path, numbers: str = "04-05") -> Report:
     """A report of complete lessons that has no notebooks and pages yet."""
-    lessons = select_lessons(numbers)
     cells = [CellTime(2, 0.25, "import <this>"), CellTime(5, 61.5, "model.fit()")]
-    runs = [LessonRun(lesson.number, lesson.slug, lesson.title, "complete", 312.4, cells=cells) for lesson in lessons]
-    runs[0].kept = True
+    lessons = [
+        LessonRun(one.number, one.slug, one.title, "complete", 312.4, cells=cells) for one in select_lessons(numbers)
+    ]
+    lessons[0].reused = True
     used = {"dataset": "embedded", "seed": 3, "epochs": 2, "network": "own"}
-    headline = {"test_accuracy": 0.9917, "low": 0.98973, "high": 0.99331, "errors": 83, "n": 10000}
-    notice = "**This is not MNIST**: `pip`"
-    given = {"dataset": "auto", "seed": 3, "epochs": 2}
     digests = {"train_images": "12" * 32, "all": "ab" * 32}
-    data = ("embedded", "the embedded digits", notice)
-    return Report(folder, *data, used, runs, headline, given=given, digests=digests), lessons
+    dataset = {"name": "embedded", "title": "the embedded digits", "sha256": digests}
+    given = {"dataset": "auto", "seed": 3, "epochs": 2}
+    return Report(folder, given, used, dataset, "This is not MNIST.", lessons)
 
 
-def everything(number: str, figure_id: str) -> list[NotebookNode]:
-    """Cells with everything that a page can show; one of them, with the id that is given, shows a figure."""
+def everything(number: str) -> list[NotebookNode]:
+    """Cells with everything that a page can show; one of them shows a figure that the first page shows, too."""
     error = ["\x1b[31mValueError\x1b[39m: no", f"\x1b[32m{LONG}\x1b[39m"]
     printed = new_output("stream", text=LONG)
     table = {"text/html": f"<table><tr><td>{LONG}</td></tr></table>"}
@@ -106,7 +102,13 @@ def everything(number: str, figure_id: str) -> list[NotebookNode]:
         new_markdown_cell(TEXT, id=f"text-{number}"),
         new_code_cell("import math  # short", id=f"short-{number}", execution_count=1),
         new_code_cell(f"print('{LONG}')", id=f"long-{number}", execution_count=2, outputs=[printed]),
-        new_code_cell("figures.show()", id=figure_id, execution_count=3, outputs=figure()),
+        new_code_cell(
+            "figures.show()",
+            id=f"figure-{number}",
+            execution_count=3,
+            outputs=figure(),
+            metadata={"tags": ["headline-figure"]},
+        ),
         new_code_cell(
             "several()",
             id=f"several-{number}",

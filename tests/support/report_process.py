@@ -1,6 +1,5 @@
-"""The command `digits report` with tiny lessons: as a process that can be killed, and with lessons that are played."""
+"""Reports of tiny lessons: as a process that can be killed, and of fake lessons that need no kernel."""
 
-import functools
 import hashlib
 import os
 import subprocess
@@ -8,26 +7,26 @@ import sys
 import time
 from pathlib import Path
 
-from digits_helpers import data, series
-from digits_helpers import report as report_module
+from tiny_lessons import read
 
-load_once = functools.cache(data.load_digits)  # the embedded digits take half a second
+import digits_tools.report
+from digits_tools.lessons import CellTime, LessonTimes, notebook_path
+from digits_tools.notebook import write_notebook
+
 DEADLINE = 120  # seconds; only what hangs needs them
-DRIVER = """
-import sys
-from pathlib import Path
-from digits_helpers import cli, series
-series.NOTEBOOKS = Path(sys.argv[1])
-cli.main(sys.argv[2:], prog_name="digits")
-"""
 
 
-def start(notebooks: Path, output: Path, *arguments: str, **options) -> subprocess.Popen:
-    """Start `digits report` on the embedded digits, with the lessons of a folder."""
-    command = [sys.executable, "-c", DRIVER, str(notebooks), "report", "--dataset", "embedded", "--output", str(output)]
+def command(notebooks: Path, output: Path, *arguments: str) -> list[str]:
+    """The command `digits report` on the embedded digits, with the lessons of a folder."""
+    start = [sys.executable, "-m", "digits_tools", "report", "--dataset", "embedded"]
+    return [*start, "--notebooks", str(notebooks), "--output", str(output), *arguments]
+
+
+def start(notebooks: Path, output: Path, *arguments: str) -> subprocess.Popen:
+    """Start that command."""
     environment = {**os.environ, "PYTHONUTF8": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8"}
-    return subprocess.Popen([*command, *arguments], env=environment, **{**pipes, **options})
+    return subprocess.Popen(command(notebooks, output, *arguments), env=environment, **pipes)
 
 
 def wait_for(path: Path, process: subprocess.Popen) -> str:
@@ -47,38 +46,24 @@ def contents(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-class PlayedLessons:
-    """Stands in for papermill: every lesson comes to its end at once and leaves an artifact, and no kernel is started.
+class FakeLessons:
+    """Stands in for `run_lesson`: every lesson comes to its end at once and leaves an artifact; no kernel is started.
 
     Attributes:
-        ran: numbers of the lessons that were played, in order.
-        before: what to do, by lesson number, before the lesson ends: `stop` it, or write more artifacts.
+        ran: numbers of the lessons that ran, in order.
+        before: what to do with the artifacts folder, by lesson number, before the lesson ends; it may raise an error.
     """
 
     def __init__(self, monkeypatch) -> None:
         self.ran, self.before = [], {}
-        monkeypatch.setattr(series, "_run_papermill", self)
-        monkeypatch.setattr(series, "_memory", series._Memory)
-        monkeypatch.setattr(data, "load_digits", load_once)
-        monkeypatch.setattr(report_module, "write_page", self.write_page)  # a real one takes a second to import
+        monkeypatch.setattr(digits_tools.report, "run_lesson", self)
+        monkeypatch.setattr(
+            digits_tools.report, "write_pages", lambda report: digits_tools.report.write_index(report, [], [])
+        )
 
-    def __call__(self, name, folder, parameters, position, cell_timeout):
-        number = name.removeprefix(series.MEMORY)[:2]
-        self.ran.append(number)
-        position.enter(None, 1)
-        position.begin(None, 1)
-        self.before.get(number, lambda artifacts: None)(folder.parent / "artifacts")
-        try:
-            series.write_whole(folder.parent / "artifacts" / f"{number}.txt", f"made by {number}\n")
-        except OSError as error:
-            stop(series._cell_error("OSError", str(error)))
-        position.leave()
-
-    @staticmethod
-    def write_page(lesson, notebook, report):
-        series.write_whole(report.folder / lesson.page, f"<p>{lesson.name}: {notebook.stat().st_size} bytes")
-
-
-def stop(message: str) -> None:
-    """End a played lesson as an error in a cell does."""
-    raise series._Stopped(message)
+    def __call__(self, lesson, notebooks, destination, parameters, cwd, on_cell, cell_timeout):
+        self.ran.append(lesson.number)
+        write_notebook(read(notebook_path(lesson, notebooks)), destination)
+        self.before.get(lesson.number, lambda artifacts: None)(cwd / "artifacts")
+        (cwd / "artifacts" / f"{lesson.number}.txt").write_text(f"made by {lesson.number}\n", encoding="utf-8")
+        return LessonTimes(1.5, [CellTime(2, 1.25, "dataset")])

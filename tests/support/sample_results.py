@@ -1,11 +1,8 @@
 """Results of a report, for tests of what reads them; the numbers are those of one real run on MNIST, rounded."""
 
-from __future__ import annotations
-
+import copy
 import json
 from typing import Any
-
-from tiny_lessons import PARAMETERS
 
 LAYERS = [
     "Conv2D 32, 3×3, relu",
@@ -18,12 +15,12 @@ LAYERS = [
     "Dense 10, softmax",
 ]
 WEIGHTS, DATA = "ab" * 32, "cd" * 32
+HEADLINE = {"test_accuracy": 0.9917, "low": 0.98973, "high": 0.99331, "errors": 83, "n": 10_000}
 
 
-def sample_evaluation(origin: str = "own", weights: str = WEIGHTS) -> dict[str, Any]:
-    """What lesson 05 leaves in the artifacts folder."""
+def sample_evaluation(origin: str = "own", weights: str | None = WEIGHTS) -> dict[str, Any]:
+    """What lesson 05 leaves in artifacts/evaluation.json."""
     return {
-        "headline": {"test_accuracy": 0.9917, "low": 0.98973, "high": 0.99331, "errors": 83, "n": 10_000},
         "metrics": {
             "test_accuracy": {"value": 0.9917, "low": 0.98973, "high": 0.99331, "n": 10_000},
             "test_loss": {"value": 0.0279},
@@ -33,33 +30,37 @@ def sample_evaluation(origin: str = "own", weights: str = WEIGHTS) -> dict[str, 
             "coverage": {"value": 0.971, "n": 10_000},
             "accuracy_when_answered": {"value": 0.9987, "low": 0.99775, "high": 0.99925, "n": 9_710},
         },
-        "network": origin,
-        "weights_sha256": weights,
-        "layers": list(LAYERS),
-        "parameter_count": 2_380_938,
+        "network": {
+            "origin": origin,
+            "weights_sha256": weights,
+            "layers": list(LAYERS),
+            "parameter_count": 2_380_938,
+        },
+        "confusion_matrix": [[980 if row == column else 2 for column in range(10)] for row in range(10)],
     }
 
 
-def sample_results(origin: str = "own", weights: str = WEIGHTS) -> dict[str, Any]:
+def sample_results(origin: str = "own", weights: str | None = WEIGHTS) -> dict[str, Any]:
     """What a verdict is made from: part of the content of a report's results.json."""
-    left = sample_evaluation(origin, weights)
-    network = {name: left[name] for name in ("weights_sha256", "layers", "parameter_count")}
+    used = {"dataset": "mnist", "seed": 0, "epochs": 10, "batch_size": 128, "network": "own"}
     return {
-        "format": 1,
-        "metrics": left["metrics"],
-        "network": {"origin": origin, **network, "training_seconds": 468.0},
+        "format": 2,
+        **sample_evaluation(origin, weights),
         "dataset": {"name": "mnist", "title": "MNIST", "sha256": {"all": DATA}},
-        "parameters": {"used": {"dataset": "mnist", "seed": 0, "epochs": 10, "batch_size": 128, "network": "own"}},
+        "parameters": {"used": used},
     }
 
 
-def leave(name: str, content: dict[str, Any]) -> str:
-    """Write the cell of a tiny lesson that leaves a JSON file in the artifacts folder."""
-    return (
-        "import os, pathlib\n"
-        f"path = pathlib.Path(os.environ['DIGITS_ARTIFACTS_DIR']) / {name!r}\n"
-        f"path.write_text({json.dumps(content)!r}, encoding='utf-8')"
-    )
+def changed(document: dict[str, Any], value: Any, *path: Any) -> dict[str, Any]:
+    """A copy of a document in which one value is another."""
+    document = copy.deepcopy(document)
+    inner = document
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return document
 
 
-LESSON_05_PARAMETERS = f'{PARAMETERS}\nnetwork = "auto"'
+def leave(content: dict[str, Any], name: str = "evaluation.json") -> str:
+    """The source of a tiny lesson's cell that leaves a JSON file in the artifacts folder."""
+    return f"import pathlib\npathlib.Path('artifacts', {name!r}).write_text({json.dumps(content)!r}, encoding='utf-8')"

@@ -7,11 +7,13 @@ import nbformat
 from digits_tools.lessons import LESSONS
 
 PARAMETERS = 'dataset = "auto"\nseed = 0\nepochs = 10\nbatch_size = 128'
+PARAMETERS_05 = 'dataset = "auto"\nnetwork = "shipped"'
+BY_NUMBER = {lesson.number: lesson for lesson in LESSONS}
 
 
 def write_lesson(folder: Path, number: str, *sources: str, parameters: str = PARAMETERS) -> Path:
     """Write one lesson: a heading, the parameters cell, then a code cell for each source."""
-    lesson = next(lesson for lesson in LESSONS if lesson.number == number)
+    lesson = BY_NUMBER[number]
     new = nbformat.v4
     cells = [
         new.new_markdown_cell(f"# {lesson.title}", id="title"),

@@ -1,0 +1,111 @@
+"""What a report is: which lessons ran, with what, and how it went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from digits_tools.lessons import CellTime
+
+
+@dataclass
+class LessonRun:
+    """How one lesson of a report went.
+
+    Attributes:
+        number: "01" and so on.
+        slug: name of the notebook and page, without ending.
+        title: the lesson's title.
+        status: "not run", "complete" or "failed".
+        seconds: how long it took, in the run that executed it; None when it did not run.
+        error: one sentence, when it failed.
+        cells: how long its cells took, in the order of execution.
+        reused: whether this is the result of an earlier run, which was resumed.
+    """
+
+    number: str
+    slug: str
+    title: str
+    status: str = "not run"
+    seconds: float | None = None
+    error: str | None = None
+    cells: list[CellTime] = field(default_factory=list)
+    reused: bool = False
+
+    @property
+    def name(self) -> str:
+        """Number and title, as in "04 Train the network"."""
+        return f"{self.number} {self.title}"
+
+
+@dataclass
+class Report:
+    """A report: what was run, with what, and how it went.
+
+    Attributes:
+        folder: where it is, absolute.
+        given: parameters as the user gave them.
+        parameters: parameters as the lessons received them: "auto" is resolved, and `network` is there.
+        dataset: name, title and, under "sha256", digests of the data set.
+        notice: what to say when it is not MNIST.
+        lessons: one record per lesson of the report.
+        expected: results that this report is compared with, as `results.load_expected` returns them.
+        checked: whether the user gave them; else they are those that ship.
+        results: content of results.json; empty until the run has ended.
+    """
+
+    folder: Path
+    given: dict[str, Any]
+    parameters: dict[str, Any]
+    dataset: dict[str, Any]
+    notice: str | None
+    lessons: list[LessonRun]
+    expected: dict[str, Any] | None = None
+    checked: bool = False
+    results: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def index(self) -> Path:
+        """The report's first page."""
+        return self.folder / "index.html"
+
+    @property
+    def failure(self) -> str | None:
+        """One sentence that says which lesson stopped where, or None."""
+        return next((lesson.error for lesson in self.lessons if lesson.error), None)
+
+    @property
+    def partial_notebook(self) -> Path | None:
+        """The partly executed notebook of the lesson that failed, or None."""
+        failed = (self.notebook(lesson) for lesson in self.lessons if lesson.error)
+        return next((path for path in failed if path.is_file()), None)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every lesson ran to its end."""
+        return all(lesson.status == "complete" for lesson in self.lessons)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all lessons together; a lesson that was reused counts with the time of its own run."""
+        return sum(lesson.seconds or 0.0 for lesson in self.lessons)
+
+    @property
+    def headline(self) -> dict[str, Any] | None:
+        """The result in one line; None until lesson 05 has run to its end."""
+        return self.results.get("headline")
+
+    @property
+    def verdict(self) -> list[dict[str, Any]]:
+        """Rows of `verdict.verdict_rows`."""
+        return self.results.get("verdict", [])
+
+    @property
+    def drifted(self) -> list[str]:
+        """Quantities that are not as they should be."""
+        return [row["quantity"] for row in self.verdict if row["ok"] is False]
+
+    def notebook(self, lesson: LessonRun) -> Path:
+        """Where the executed notebook of a lesson is, or would be."""
+        return self.folder / "notebooks" / f"{lesson.slug}.ipynb"
