@@ -117,8 +117,8 @@ def report(context: click.Context, quiet: bool, **options: Any) -> None:
     except (Interrupted, WriteError):
         click.echo(_how_to_go_on(context))
         raise
-    if made.headline:
-        echo(headline_text(made.headline))
+    if made.results["headline"]:
+        echo(headline_text(made.results["headline"]))
     click.echo(f"Report: {made.index}")
     if made.failure:
         if made.partial_notebook:
@@ -126,7 +126,7 @@ def report(context: click.Context, quiet: bool, **options: Any) -> None:
         click.echo(_how_to_go_on(context))
         _stop(made.failure, FAILED)
     if options["check"]:
-        (click.echo if made.drifted else echo)(as_table(made.verdict))
+        (click.echo if made.drifted else echo)(as_table(made.results["verdict"]))
         if made.drifted:
             names = ", ".join(made.drifted)
             _stop(f"The results differ from {str(options['check'])!r} in {names}: see the table above.", FAILED)
@@ -186,13 +186,12 @@ def lab(options: tuple[str, ...]) -> None:
     """
     from digits_tools.run import absolute_folders
 
+    os.environ.update(absolute_folders(), JUPYTER_PREFER_ENV_PATH="1")  # kernels inherit it; before Jupyter's import
+    from jupyterlab.labapp import LabApp
+
     # The root is the project, so that the lessons' links to README, and README's to the lessons, lead somewhere
     root, first = f"--ServerApp.root_dir={PROJECT}", f"--LabApp.default_url=/lab/tree/notebooks/{LESSONS[0].notebook}"
-    environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", **absolute_folders()}
-    try:
-        sys.exit(subprocess.call([sys.executable, "-m", "jupyterlab", root, first, *options], env=environment))
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+    LabApp.launch_instance([root, first, *options])
 
 
 @main.command()

@@ -78,8 +78,8 @@ def examine(download: bool = False, notebooks: Path = NOTEBOOKS) -> list[Check]:
         except ImportError as error:  # of a package that the check needs itself
             checks.append(Check("Packages", str(error.name), f"cannot be imported ({error})", STOP, INSTALL))
         except OSError as error:
-            checks.append(Check("Machine", "check", f"not finished ({error})", NOTE))
-    return checks + _what_follows(machine, checks)
+            checks.append(Check("Machine", "not finished", f"a check stopped ({error})", NOTE))
+    return checks + what_follows(machine, checks)
 
 
 # --- Packages and kernel ---
@@ -262,7 +262,7 @@ def check_keras_settings() -> Check:
 # --- What follows ---
 
 
-def _what_follows(machine: Machine, checks: list[Check]) -> list[Check]:
+def what_follows(machine: Machine, checks: list[Check]) -> list[Check]:
     """Say which outputs should be equal to the stored ones here."""
     status = {check.name: check.status for check in checks}
     other_versions = [name for name in OUTPUT_AFFECTING_PACKAGES if status.get(name, OK) != OK]

@@ -1,184 +1,257 @@
-"""The command line: what it prints, its exit status, and the whole series through it."""
+"""The command line: what it prints, its exit status, and a server that it starts."""
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
+from types import SimpleNamespace
 
+import nbformat
 import pytest
 from click.testing import CliRunner
-from report_process import PlayedLessons
+from report_process import FakeLessons
 from sample_results import sample_evaluation
-from tiny_lessons import write_lesson
+from tiny_lessons import read, write_lesson
 
 import digits_helpers
-from digits_helpers import cli, navigation, series
-from digits_helpers.series import LESSONS
+import digits_tools.report
+from digits_tools import cli
+from digits_tools.errors import WriteError
+from digits_tools.lessons import LESSONS, PROJECT, LessonError
+from digits_tools.maintain import navigation, refresh
 
 
 def digits(*arguments):
-    return CliRunner().invoke(cli.main, arguments)
+    return CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
 
 
 @pytest.fixture
-def tiny_series(tmp_path, monkeypatch):
-    """Lessons of one cell each in place of the real ones."""
+def folder(tmp_path, monkeypatch):
+    """Lessons of one cell each, in the current folder, which is far from the project."""
     for lesson in LESSONS:
         write_lesson(tmp_path / "notebooks", lesson.number, "print(epochs)")
-    monkeypatch.setattr(series, "NOTEBOOKS", tmp_path / "notebooks")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
+def report(*options):
+    dataset = [] if "--dataset" in options else ["--dataset", "embedded"]
+    return digits("report", "--notebooks", "notebooks", *dataset, *options)
+
+
+# --- report ---
+
+
 @pytest.mark.parametrize(
-    ("options", "sentence"),
+    ("option", "value", "words"),
     [
-        (["--epochs", "0"], "epochs = 0 is not allowed: give a whole number from 1 to 1000, for example 10."),
-        (["--epochs", "-1"], "epochs = -1 is not allowed: give a whole number from 1 to 1000, for example 10."),
-        (["--epochs", "1.5"], "epochs = '1.5' is not allowed: give a whole number from 1 to 1000, for example 10."),
-        (["--epochs", "ten"], "epochs = 'ten' is not allowed: give a whole number from 1 to 1000, for example 10."),
-        (["--seed", "-1"], "seed = -1 is not allowed: give a whole number from 0 to 2147483647, for example 0."),
-        (["--batch-size", "0"], "batch_size = 0 is not allowed: give a whole number of at least 1, for example 128."),
-        (["--dataset", "MNIST"], "dataset = 'MNIST' is not allowed: give one of auto, mnist, embedded, for example 'auto'."),
-        (["--lessons", "09"], "lessons = '09' is not allowed: give numbers from 01 to 05,"),
-        (["--lessons", "banana"], "lessons = 'banana' is not allowed: give numbers from 01 to 05,"),
-        (["--output", "taken"], "is a file, but a report needs a folder: choose another folder with --output,"),
-        (["--cell-timeout", "0"], "cell-timeout = '0' is not allowed: give minutes, a number above 0, for example 60."),
-        (["--cell-timeout", "nan"], "cell-timeout = 'nan' is not allowed: give minutes, a number above 0, for example 60."),
-        (["--cell-timeout", "1h"], "cell-timeout = '1h' is not allowed: give minutes, a number above 0, for example 60."),
-        (["--check", "nowhere.json"], "The file 'nowhere.json' with expected results cannot be read (No such file or directory)"),
-        (["--check", "taken"], "The file 'taken' with expected results is not JSON"),
-        (["--batch-size", "1437"], "batch_size = 1437 is larger than the training set of"),
+        ("--epochs", "0", "1<=x<=1000"),
+        ("--epochs", "-1", "1<=x<=1000"),
+        ("--epochs", "1.5", "integer"),
+        ("--epochs", "ten", "integer"),
+        ("--seed", "-1", "0<=x"),
+        ("--batch-size", "0", "x>=1"),
+        ("--batch-size", "1437", "training part"),
+        ("--dataset", "MNIST", "'auto', 'mnist', 'embedded'"),
+        ("--lessons", "09", f"from 01 to {LESSONS[-1].number}"),
+        ("--lessons", "banana", f"from 01 to {LESSONS[-1].number}"),
+        ("--output", "taken", "is a file"),
+        ("--cell-timeout", "0", "0<x"),
+        ("--cell-timeout", "nan", "not a number"),
+        ("--cell-timeout", "1h", "float"),
+        ("--check", "nowhere.json", "cannot be read"),
+        ("--check", "taken", "not JSON"),
+        ("--epoch", "3", "--epochs"),
     ],
 )
-def test_bad_input_is_one_sentence_and_exit_status_2(tiny_series, options, sentence):
-    (tiny_series / "taken").write_text("mine", encoding="utf-8")
-    before = sorted(path.name for path in tiny_series.iterdir())
-    dataset = [] if "--dataset" in options else ["--dataset", "embedded"]
-    result = digits("report", *dataset, *options)
+def test_bad_input_is_one_sentence_and_exit_status_2(folder, option, value, words):
+    (folder / "taken").write_text("mine", encoding="utf-8")
+    before = sorted(path.name for path in folder.iterdir())
+    result = report(option, value)
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: ")
-    assert sentence in result.stderr
+    assert words in result.stderr
+    assert value in result.stderr or option == "--epoch"
     assert result.stderr.count("\n") == 1
-    assert sorted(path.name for path in tiny_series.iterdir()) == before
-    assert (tiny_series / "taken").read_text(encoding="utf-8") == "mine"
+    assert sorted(path.name for path in folder.iterdir()) == before
+    assert (folder / "taken").read_text(encoding="utf-8") == "mine"
 
 
-def test_mnist_that_is_nowhere_is_one_sentence(tiny_series, monkeypatch):
+@pytest.mark.parametrize("arguments", [["reprot"], ["verify", "one.ipynb"], ["doctor", "--xml"]])
+def test_a_mistyped_command_is_one_sentence(arguments):
+    result = digits(*arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_mnist_that_is_nowhere_is_one_sentence(folder, monkeypatch):
     monkeypatch.setenv("DIGITS_OFFLINE", "1")
     monkeypatch.delenv("DIGITS_DATA_DIR", raising=False)
-    monkeypatch.setenv("KERAS_HOME", str(tiny_series / "no cache"))
-    result = digits("report", "--dataset", "mnist")
+    monkeypatch.setenv("KERAS_HOME", str(folder / "no cache"))
+    result = report("--dataset", "mnist")
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: MNIST ")
     assert result.stderr.count("\n") == 1
-    assert not (tiny_series / "report").exists()
-
-
-def test_a_report_says_where_it_is(tiny_series):
-    result = digits("report", "--dataset", "embedded", "--epochs", "2", "--lessons", "1")
-    assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines()[-1] == f"Report: {tiny_series / 'report' / 'index.html'}"
-    assert "Lesson 01 Explore the data: complete" in result.stdout
-    assert "This is not MNIST" in result.stdout
-    assert result.stderr == ""
-
-
-def test_a_lesson_that_fails_is_exit_status_1(tiny_series):
-    write_lesson(tiny_series / "notebooks", "02", "raise ValueError('no')")
-    result = digits("report", "--dataset", "embedded", "--lessons", "02-03")
-    assert result.exit_code == 1
-    assert result.stderr == (
-        "Error: Lesson 02 Preprocess the images stopped in cell 3 (raise ValueError('no')): ValueError: no\n"
-    )
-    assert f"Partly executed notebook: {tiny_series / 'report' / 'notebooks' / '02_preprocess.ipynb'}" in result.stdout
+    assert not (folder / "report").exists()
 
 
 @pytest.fixture
-def played(tiny_series, monkeypatch):
-    """The series without kernels; lesson 05 leaves the results of one real run."""
-    lessons = PlayedLessons(monkeypatch)
+def fake(folder, monkeypatch):
+    """The same lessons without kernels; lesson 05 leaves the results of one real run."""
+    lessons = FakeLessons(monkeypatch)
     content = json.dumps(sample_evaluation())
-    lessons.before["05"] = lambda artifacts: (artifacts / "results.json").write_text(content, encoding="utf-8")
+    lessons.before["05"] = lambda artifacts: (artifacts / "evaluation.json").write_text(content, encoding="utf-8")
     return lessons
 
 
-def test_quiet_prints_the_place_of_the_report_only(tiny_series, played):
-    result = digits("report", "--dataset", "embedded", "-q")
+def test_a_report_says_where_it_is_and_runs_the_whole_series(folder, fake):
+    result = report("--epochs", "2")
+    assert (result.exit_code, result.stderr) == (0, ""), result.output
+    assert fake.ran == [lesson.number for lesson in LESSONS]
+    assert "99.17 %" in result.stdout
+    assert result.stdout.splitlines()[-1] == f"Report: {folder / 'report' / 'index.html'}"
+
+
+def test_quiet_prints_the_place_of_the_report_only(folder, fake):
+    result = report("-q")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == f"Report: {tiny_series / 'report' / 'index.html'}\n"
+    assert result.stdout == f"Report: {folder / 'report' / 'index.html'}\n"
 
 
-def test_results_are_checked_against_a_file(tiny_series, played):
-    assert digits("report", "--dataset", "embedded", "--seed", "3").exit_code == 0
-    expected = tiny_series / "expected.json"
-    expected.write_bytes((tiny_series / "report" / "results.json").read_bytes())
-    played.ran.clear()
-    again = ["report", "--dataset", "embedded", "--seed", "3", "--resume", "--check", "expected.json"]
-    result = digits(*again)
+def test_a_lesson_that_fails_is_exit_status_1_with_advice_how_to_go_on(folder, fake):
+    def fail(artifacts):
+        raise LessonError("Lesson 02 stopped.")
+
+    fake.before["02"] = fail
+    result = report("--lessons", "01-03", "--output", "my report")
+    assert (result.exit_code, result.stderr) == (1, "Error: Lesson 02 stopped.\n")
+    assert str(folder / "my report" / "notebooks" / LESSONS[1].notebook) in result.stdout
+    advice = result.stdout.splitlines()[-1]
+    assert advice.startswith("Go on with: digits report ")
+    assert "'my report'" in advice or '"my report"' in advice
+    assert advice.endswith(" --resume")
+
+    del fake.before["02"]
+    fake.ran.clear()
+    assert report("--lessons", "01-03", "--output", "my report", "--resume").exit_code == 0
+    assert fake.ran == ["02", "03"]
+
+
+def test_results_are_checked_against_a_file(folder, fake):
+    assert report("--seed", "3").exit_code == 0
+    expected = folder / "expected.json"
+    expected.write_bytes((folder / "report" / "results.json").read_bytes())
+    fake.ran.clear()
+    again = ["--seed", "3", "--resume", "--check", "expected.json"]
+    result = report(*again)
     assert (result.exit_code, result.stderr) == (0, "")
     assert "test accuracy" in result.stdout
-    assert digits(*again, "--quiet").stdout == f"Report: {tiny_series / 'report' / 'index.html'}\n"
+    assert "test accuracy" not in report(*again, "--quiet").stdout
 
     other = json.loads(expected.read_text(encoding="utf-8"))
     other["metrics"]["test_accuracy"]["value"] = 0.5
     expected.write_text(json.dumps(other), encoding="utf-8")
-    result = digits(*again, "--quiet")
+    result = report(*again, "--quiet")
     assert result.exit_code == 1
-    assert result.stderr == "Error: The results differ from 'expected.json' in test accuracy: see the table above.\n"
+    assert "expected.json" in result.stderr and "test accuracy" in result.stderr
     assert "test accuracy" in result.stdout
-    assert played.ran == []  # all of it without running a lesson
+    assert fake.ran == []  # all of it without running a lesson
 
 
-def test_an_interruption_is_one_sentence(tiny_series, monkeypatch):
-    def interrupt(dataset):
+def test_an_interruption_is_one_sentence(folder, monkeypatch):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("digits_helpers.data.load_digits", interrupt)
-    result = digits("report", "--dataset", "embedded")
+    result = report()
     assert (result.exit_code, result.stderr) == (130, "Error: The command was interrupted.\n")
 
 
-def test_a_full_disk_is_one_sentence(monkeypatch):
+def test_pages_that_cannot_be_written_are_exit_status_1(monkeypatch):
+    def fail(**_):
+        raise WriteError("The disk is full.")
+
+    monkeypatch.setattr(digits_tools.report, "run_report", fail)
+    result = digits("report")
+    assert (result.exit_code, result.stderr) == (1, "Error: The disk is full.\n")
+    assert "Go on with" in result.stdout
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(monkeypatch):
     def fail(**_):
         raise OSError(28, "No space left on device", "somewhere")
 
     monkeypatch.setattr(navigation, "update_navigation", fail)
     result = digits("navigation")
     assert result.exit_code == 1
-    assert result.stderr == "Error: A file cannot be read or written (somewhere): No space left on device.\n"
+    assert "somewhere" in result.stderr and "No space left" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+# --- The other commands ---
+
+
+def test_sweep_prints_the_table_and_fails_with_its_runs(folder, monkeypatch):
+    rows = [SimpleNamespace(name="seed=1", error="it stopped")]
+    table = SimpleNamespace(csv_path=folder / "table.csv", rows=rows, failed=rows, settings={"dataset": "embedded"})
+    monkeypatch.setattr("digits_tools.sweep.run_sweep", lambda *_, **__: table)
+    monkeypatch.setattr("digits_tools.sweep.spread_lines", lambda table: ["accuracy 0.98 to 0.99"])
+    result = digits("sweep", "--set", "seed=1")
+    assert result.exit_code == 1
+    assert "accuracy 0.98 to 0.99" in result.stdout
+    assert str(folder / "table.csv") in result.stdout
+    assert "seed=1" in result.stderr and "it stopped" in result.stderr
+
+
+def test_expected_results_are_written(monkeypatch, folder):
+    monkeypatch.setattr(digits_tools.report, "write_expected", lambda found: found / "embedded.json")
+    result = digits("expect", "mine")
+    assert result.exit_code == 0
+    assert os.path.join("mine", "embedded.json") in result.stdout
+    monkeypatch.undo()
+    assert digits("expect", folder).exit_code == 2  # there is no report
 
 
 def test_navigation_check(monkeypatch):
-    monkeypatch.setattr(navigation, "update_navigation", lambda check: [series.README] if check else [])
+    changed = [PROJECT / "README.md"]
+    monkeypatch.setattr(navigation, "update_navigation", lambda check: changed if check else [])
     result = digits("navigation", "--check")
     assert result.exit_code == 1
-    assert result.stdout == "README.md: not in line with the list of lessons\n"
+    assert "README.md" in result.stdout
     assert digits("navigation").exit_code == 0
 
 
-def test_lab_opens_lesson_01(tiny_series, monkeypatch):
-    called = {}
-    monkeypatch.setattr(series, "PROJECT", tiny_series)
-    monkeypatch.setenv("DIGITS_DATA_DIR", "data")
-    monkeypatch.setattr(subprocess, "call", lambda command, **options: called.update(command=command, **options) or 3)
-    result = digits("lab", "--no-browser", "--port=9999")
-    assert result.exit_code == 3
-    first = os.path.join("notebooks", "01_explore_data.ipynb")
-    assert called["command"] == [sys.executable, "-m", "jupyterlab", first, "--no-browser", "--port=9999"]
-    assert called["cwd"] == tiny_series
-    assert called["env"]["DIGITS_DATA_DIR"] == str(tiny_series / "data")
-
-
-def test_refresh_says_what_changed(monkeypatch):
-    def played(lessons, say):
+def test_refresh_lists_what_changed(monkeypatch):
+    def fake_refresh(lessons, notebooks, echo):
         assert [lesson.number for lesson in lessons] == ["01", "02"]
-        return ["01_explore_data.ipynb"]
+        return [LESSONS[0].notebook]
 
-    monkeypatch.setattr("digits_helpers.refresh.refresh", played)
+    monkeypatch.setattr(refresh, "refresh", fake_refresh)
     result = digits("refresh", "--lessons", "01-02")
-    assert (result.exit_code, result.stdout) == (0, "Changed: 01_explore_data.ipynb\n")
+    assert (result.exit_code, result.stdout) == (0, f"Changed: {LESSONS[0].notebook}\n")
+
+
+def test_verify_compares_two_notebooks(folder):
+    stored = write_lesson(folder / "stored", "01", "print(1)")
+    new = write_lesson(folder / "new", "01", "print(1)")
+    for path, text in ((stored, "parameters 10\n"), (new, "parameters 11\n")):
+        notebook = read(path)
+        notebook.cells[-1].outputs = [nbformat.v4.new_output("stream", text=text)]
+        path.write_text(nbformat.writes(notebook), encoding="utf-8")
+    assert digits("verify", stored, stored).exit_code == 0
+    result = digits("verify", stored, new)
+    assert result.exit_code == 1
+    assert "10" in result.stdout and "11" in result.stdout
+    assert result.stderr.startswith("Error: 1 difference between")
+    result = digits("verify", stored, "nowhere.ipynb")
+    assert result.exit_code == 2
+    assert "nowhere.ipynb" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_version():
@@ -188,27 +261,59 @@ def test_version():
 
 def test_help_answers_at_once():
     started = time.monotonic()
-    done = subprocess.run([sys.executable, "-m", "digits_helpers", "--help"], capture_output=True, text=True, check=True)
-    assert time.monotonic() - started < 5  # about 0.15 s; importing TensorFlow alone takes longer than this allows
-    assert all(command in done.stdout for command in ("lab", "navigation", "refresh", "report"))
+    done = subprocess.run([sys.executable, "-m", "digits_tools", "--help"], capture_output=True, text=True, check=True)
+    assert time.monotonic() - started < 3  # about 0.2 s; importing TensorFlow alone takes longer than this allows
+    for command in ("doctor", "expect", "lab", "navigation", "refresh", "report", "sweep", "verify"):
+        assert command in done.stdout
+
+
+# --- lab ---
+
+
+def test_lab_passes_options_on_and_makes_folders_of_data_absolute(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DIGITS_DATA_DIR", "data")
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
+    monkeypatch.setattr("jupyterlab.labapp.LabApp.launch_instance", started.extend)
+    assert digits("lab", "--no-browser", "--port=9999").exit_code == 0
+    assert started[2:] == ["--no-browser", "--port=9999"]
+    assert os.environ["DIGITS_DATA_DIR"] == str(tmp_path / "data")
+    assert os.environ["JUPYTER_PREFER_ENV_PATH"] == "1"
+
+
+def answer(process: subprocess.Popen, port: int, path: str) -> tuple[str, str]:
+    """Ask a server on this machine for a page until it is up; return the page's address in the end and its text."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as page:
+                return page.url, page.read().decode("utf-8")
+        except urllib.error.URLError as error:
+            assert not isinstance(error, urllib.error.HTTPError), f"{path}: {error}"
+            assert process.poll() is None and time.monotonic() < deadline, error
+            time.sleep(0.2)
 
 
 @pytest.mark.slow
-def test_the_whole_series_on_the_embedded_digits(tmp_path):
-    """All lessons as stored, with the parameters of the reference recipe."""
-    command = [sys.executable, "-m", "digits_helpers", "report", "--dataset", "embedded", "--output", str(tmp_path / "report")]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env={**os.environ, "PYTHONUTF8": "1"})
-    assert done.returncode == 0, done.stdout + done.stderr
-    results = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
-    assert [lesson["status"] for lesson in results["lessons"]] == ["complete"] * len(LESSONS)
-    assert results["dataset"]["name"] == "embedded"
-    headline = results["headline"]
-    # A trial of this recipe reached 98.9 % on the 360 held-out images. One image is 0.28 points and the 95 % interval
-    # of 98.9 % is 97.2 to 99.6 %: a run below 95 % is not bad luck, something is broken.
-    assert headline["n"] == 360
-    assert headline["test_accuracy"] >= 0.95
-    assert headline["low"] < headline["test_accuracy"] < headline["high"] <= 1
-    assert headline["errors"] == round(360 * (1 - headline["test_accuracy"]))
-    assert "This is not MNIST" in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
-    # Lesson 05 judged the network that lesson 04 of this report has trained.
-    assert json.loads((tmp_path / "report" / "artifacts" / "results.json").read_text(encoding="utf-8"))["network"] == "own"
+def test_lab_serves_the_project_and_opens_lesson_01(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    quiet = ["--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", "--ServerApp.token="]
+    log = (tmp_path / "log").open("w+", encoding="utf-8")
+    private = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "RUNTIME")}
+    command = [sys.executable, "-m", "digits_tools", "lab", *quiet, "--allow-root"]
+    with subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path, env={**os.environ, **private}) as process:
+        try:
+            readme = json.loads(answer(process, port, "/api/contents/README.md?type=file")[1])
+            first = json.loads(answer(process, port, f"/api/contents/notebooks/{LESSONS[0].notebook}?content=0")[1])
+            opened, page = answer(process, port, "/")
+            answer(process, port, opened.partition(str(port))[2])
+        finally:
+            process.terminate()
+            process.wait(60)
+    assert "<!-- lessons:start -->" in readme["content"]  # where the lessons' Contents links lead to
+    assert first["type"] == "notebook"
+    assert opened.endswith(f"/lab/tree/notebooks/{LESSONS[0].notebook}")
+    assert "jupyter-config-data" in page

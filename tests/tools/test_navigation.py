@@ -71,7 +71,8 @@ def test_the_table_has_a_row_for_each_lesson():
 
 
 @pytest.mark.parametrize(
-    "text", ["", TABLE_START, TABLE_END + TABLE_START, TABLE_START + TABLE_END + TABLE_START, TABLE_START + TABLE_END * 2]
+    "text",
+    ["", TABLE_START, TABLE_END + TABLE_START, TABLE_START + TABLE_END + TABLE_START, TABLE_START + TABLE_END * 2],
 )
 def test_a_readme_without_a_place_for_the_table_is_refused(project, text):
     (project / "README.md").write_text(text, encoding="utf-8")

@@ -1,7 +1,5 @@
-"""Refreshing the stored outputs: from one real run, clean, and all or nothing."""
+"""Refreshing the stored outputs: from one real run, clean, and a second one changes nothing."""
 
-import base64
-import os
 from pathlib import Path
 
 import nbformat
@@ -10,37 +8,48 @@ from tiny_lessons import printed, read, write_lesson
 
 from digits_helpers import data
 from digits_helpers.data import MnistUnavailable
-from digits_helpers.refresh import RefreshError, changes, refresh, replace_together, with_outputs
-from digits_helpers.series import LessonError, select_lessons
+from digits_tools.lessons import LESSONS, LessonError, select_lessons
+from digits_tools.maintain import refresh as module
+from digits_tools.maintain.refresh import refresh, take_outputs
 
-SEE_ARTIFACTS = """
-import os, pathlib
-folder = pathlib.Path(os.environ["DIGITS_ARTIFACTS_DIR"])
-print(sorted(path.name for path in folder.iterdir()) if folder.exists() else [])
-folder.mkdir(exist_ok=True)
-(folder / "training.json").touch()
+SEE_FOLDER = """
+import pathlib
+print(sorted(path.name for path in pathlib.Path().rglob("*")))
+pathlib.Path("artifacts").mkdir()
+pathlib.Path("artifacts/reference.keras").touch()
 """
-SEE_NETWORK = "import os, pathlib\nprint((pathlib.Path(os.environ['DIGITS_NETWORKS_DIR']) / 'reference.npz').read_text())"
+SEE_NETWORK = (
+    "import os, pathlib\nprint((pathlib.Path(os.environ['DIGITS_NETWORKS_DIR']) / 'reference.keras').read_text())"
+)
+TRAIN = """
+import time
+print(f"accuracy 0.5 - {time.time_ns() % 10**8}ms/step", flush=True)
+print('c')
+7 * 6
+"""
 
 
 @pytest.fixture
 def series(tmp_path, monkeypatch):
     """Stored lessons 04 and 05 with an older shipped network; MNIST is taken as present."""
-    monkeypatch.setattr(data, "load_digits", lambda dataset: None if dataset == "mnist" else pytest.fail(dataset))
-    write_lesson(tmp_path / "notebooks", "04", SEE_ARTIFACTS, "print('a')\nprint('b', flush=True)\nprint('c')")
-    write_lesson(tmp_path / "notebooks", "05", SEE_ARTIFACTS, SEE_NETWORK)
+    monkeypatch.setattr(
+        data, "load_digits", lambda dataset, verbose: None if dataset == "mnist" else pytest.fail(dataset)
+    )
+    monkeypatch.setattr(module, "_ship", ship)
+    write_lesson(tmp_path / "notebooks", "04", SEE_FOLDER, TRAIN)
+    write_lesson(tmp_path / "notebooks", "05", SEE_FOLDER, SEE_NETWORK)
     (tmp_path / "networks").mkdir()
-    (tmp_path / "networks" / "reference.npz").write_text("old network", encoding="utf-8")
+    (tmp_path / "networks" / "reference.keras").write_text("old network", encoding="utf-8")
     return tmp_path
 
 
 def ship(artifacts: Path, destination: Path) -> None:
-    assert [path.name for path in artifacts.iterdir()] == ["training.json"]
-    (destination / "reference.npz").write_text("new network", encoding="utf-8")
+    assert [path.name for path in artifacts.iterdir()] == ["reference.keras"]
+    (destination / "reference.keras").write_text("new network", encoding="utf-8")
 
 
-def run(series, lessons="04-05", ship=ship):
-    return refresh(select_lessons(lessons), series / "notebooks", series / "networks", lambda line: None, ship)
+def run(series, lessons="04-05"):
+    return refresh(select_lessons(lessons), series / "notebooks", series / "networks", lambda line: None)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -48,43 +57,41 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_refresh_stores_outputs_and_network_and_a_second_one_changes_nothing(series):
-    stored_ids = [cell.id for cell in read(series / "notebooks" / "04_train.ipynb").cells]
-    assert sorted(run(series)) == ["04_train.ipynb", "05_evaluate.ipynb", "reference.npz"]
+    train, evaluate = (series / "notebooks" / lesson.notebook for lesson in select_lessons("04-05"))
+    stored_ids = [cell.id for cell in read(train).cells]
+    assert sorted(run(series)) == [train.name, evaluate.name, "reference.keras"]
 
-    path = series / "notebooks" / "04_train.ipynb"
-    notebook = read(path)
-    # every lesson finds an empty folder of artifacts, and 05 the network that 04 has just trained
-    assert printed(path) == "[]\na\nb\nc\n"
-    assert printed(series / "notebooks" / "05_evaluate.ipynb") == "[]\nnew network\n"
-    assert (series / "networks" / "reference.npz").read_text(encoding="utf-8") == "new network"
+    notebook = read(train)
+    # Every lesson finds an empty folder, and 05 the network that 04 has just trained
+    assert printed(train).startswith("[]\naccuracy 0.5 - ")
+    assert printed(evaluate) == "[]\nnew network\n"
+    assert (series / "networks" / "reference.keras").read_text(encoding="utf-8") == "new network"
 
     assert [cell.id for cell in notebook.cells][1:-1] == stored_ids
     assert [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"] == [1, 2, 3]
-    assert len(notebook.cells[-2].outputs) == 1  # the texts are joined, however the kernel cut them
+    assert [output.output_type for output in notebook.cells[-2].outputs] == ["stream", "execute_result"]
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
-    assert "version" not in notebook.metadata.language_info
-    assert notebook.metadata.kernelspec.display_name == "Python 3"
-    assert "papermill" not in path.read_text(encoding="utf-8")
-    assert path.read_text(encoding="utf-8").endswith("}\n")
-    assert "Train" in notebook.cells[0].source or "05" in notebook.cells[0].source  # the navigation
+    assert "papermill" not in train.read_text(encoding="utf-8")
+    assert train.read_text(encoding="utf-8").endswith("}\n")
+    assert "navigation" in notebook.cells[0].metadata.tags
 
     before = contents(series)
-    assert run(series) == []
+    assert run(series) == []  # although another duration was printed
     assert contents(series) == before
 
 
 def test_a_lesson_that_fails_leaves_everything_as_it_was(series):
     write_lesson(series / "notebooks", "05", "1 / 0")
     before = contents(series)
-    with pytest.raises(LessonError, match="Lesson 05 Evaluate the network stopped in cell 3"):
+    with pytest.raises(LessonError, match="05 Evaluate"):
         run(series)
     assert contents(series) == before
 
 
-def test_without_04_the_shipped_network_stays(series):
-    assert run(series, "05", ship=lambda *_: pytest.fail("nothing to ship")) == ["05_evaluate.ipynb"]
-    assert printed(series / "notebooks" / "05_evaluate.ipynb") == "[]\nold network\n"
-    assert (series / "networks" / "reference.npz").read_text(encoding="utf-8") == "old network"
+def test_without_04_the_shipped_network_stays(series, monkeypatch):
+    monkeypatch.setattr(module, "_ship", lambda *_: pytest.fail("nothing to ship"))
+    assert run(series, "05") == [LESSONS[4].notebook]
+    assert printed(series / "notebooks" / LESSONS[4].notebook) == "[]\nold network\n"
 
 
 def test_without_mnist_nothing_runs(tmp_path, monkeypatch):
@@ -98,22 +105,9 @@ def test_without_mnist_nothing_runs(tmp_path, monkeypatch):
     assert contents(tmp_path) == before
 
 
-def test_replacing_brings_the_old_contents_back_when_it_fails_in_the_middle(tmp_path, monkeypatch):
-    for name in "ab":
-        (tmp_path / name).write_text("old", encoding="utf-8")
-    before = contents(tmp_path)
-    real = os.replace
+# --- What is kept, and what is told ---
 
-    def fail_at_c(source, target):
-        if Path(target).name == "c":
-            raise OSError(28, "No space left on device")
-        real(source, target)
-
-    monkeypatch.setattr("digits_helpers.refresh.os.replace", fail_at_c)
-    with pytest.raises(RefreshError, match="No space left on device.*as before"):
-        new = {tmp_path / name: b"new" for name in ("a", "new folder/d", "c")}
-        replace_together(new, tmp_path / "journal")
-    assert contents(tmp_path) == before
+DRAWN = {"axes": [{"lines": [{"label": "training", "y": [0.5, 0.6]}]}]}
 
 
 def notebook(*outputs):
@@ -122,38 +116,59 @@ def notebook(*outputs):
     return new.new_notebook(cells=cells)
 
 
-def text(text):
-    return nbformat.v4.new_output("stream", text=text)
+def text(text, name="stdout"):
+    return nbformat.v4.new_output("stream", text=text, name=name)
 
 
-def figure(shade, caption):
-    from io import BytesIO
-
-    from PIL import Image
-
-    buffer = BytesIO()
-    Image.new("L", (4, 4), shade).save(buffer, "PNG")
-    data = {"image/png": base64.b64encode(buffer.getvalue()).decode()}
-    return nbformat.v4.new_output("display_data", data, metadata={"image/png": {"alt": caption}})
+def figure(**metadata):
+    return nbformat.v4.new_output("display_data", {"text/plain": "<Figure>"}, metadata=metadata)
 
 
-def test_changes_are_told_by_cell_with_old_and_new_numbers():
-    before = notebook(text("same\n"), text("test accuracy 99.24%, test loss 0.0299\nerrors 76"), text("yes"))
-    after = notebook(text("same\n"), text("test accuracy 99.20%, test loss 0.0299\nerrors 80"), text("no"))
-    assert changes(before, before) == []
-    assert changes(before, after) == [
-        "code cell (id cell-1): accuracy 99.24 % → 99.20 %; errors 76 → 80",
-        "code cell (id cell-2): text differs: stored 'yes', new 'no'",
-    ]
-    assert changes(notebook(), after)[0] == "code cell (id cell-0): additional: stream stdout 'same'"
+def test_durations_and_addresses_are_kept_and_other_changes_stored():
+    first = ["same\n", "10s - 85ms/step - loss: 0.25\n", "<function f at 0x7f0998ab5250>\n", "loss 0.25\n"]
+    second = ["same\n", "11s - 91ms/step - loss: 0.25\n", "<function f at 0x7f0998ab5260>\n", "loss 0.26\n"]
+    stored = notebook(*map(text, first))
+    lines = take_outputs(stored, notebook(*map(text, second)))
+    assert [cell.outputs[0].text for cell in stored.cells] == [*first[:3], second[3]]
+    assert len(lines) == 1
+    assert lines[0].startswith("cell 4: ")
+    assert "0.25" in lines[0] and "0.26" in lines[0]
 
 
-def test_changes_of_figures_are_told_with_their_size():
-    # All pixels are 10 grey levels apart, so the root mean square is 10
-    told = changes(notebook(figure(100, "loss 0.5")), notebook(figure(110, "loss 0.6")))
-    assert told == ["code cell (id cell-0): figure: difference 10; loss 0.5 → 0.6"]
+def test_a_duration_beside_a_change_is_stored_with_it():
+    stored = notebook(text("10s - loss: 0.25\n"))
+    take_outputs(stored, notebook(text("11s - loss: 0.24\n")))
+    assert stored.cells[0].outputs[0].text == "11s - loss: 0.24\n"
+
+
+def test_what_a_figure_draws_is_stored_even_where_nothing_was_before():
+    for metadata in ({"nbval_tolerance": DRAWN}, {"nbval_tolerance": DRAWN, "image/png": {"alt": "It rises."}}):
+        stored = notebook(figure())
+        assert len(take_outputs(stored, notebook(figure(**metadata)))) == 1
+        assert stored.cells[0].outputs[0].metadata == metadata
+
+
+def test_a_new_cell_counts_the_ones_after_it_anew():
+    result = nbformat.v4.new_output("execute_result", {"text/plain": "1"}, execution_count=1)
+    stored, executed = notebook(text("new"), result), notebook(text("new"), {**result, "execution_count": 2})
+    assert take_outputs(stored, executed) == []
+    assert [cell.execution_count for cell in stored.cells] == [1, 2]
+    assert stored.cells[1].outputs[0].execution_count == 2
+
+
+def test_many_changes_in_a_cell_are_told_shortly():
+    before, after = ("".join(f"run {row}: loss 0.{digit}{row}\n" for row in range(1, 10)) for digit in (3, 4))
+    (line,) = take_outputs(notebook(text(before)), notebook(text(after)))
+    assert "0.31" in line and "0.41" in line
+    assert line.endswith("5 more")
+
+
+def test_a_warning_is_told():
+    lines = take_outputs(notebook(text("no")), notebook(text("DeprecationWarning: old\n", "stderr")))
+    assert "DeprecationWarning" in lines[-1]
+    assert lines[-1].startswith("Warning: cell 1")
 
 
 def test_a_run_with_another_number_of_cells_is_refused():
     with pytest.raises(ValueError, match="zip"):
-        with_outputs(notebook(text("a")), notebook(text("a"), text("b")))
+        take_outputs(notebook(text("a")), notebook(text("a"), text("b")))
