@@ -1,11 +1,17 @@
 """Judge a trained network: metrics with intervals, mistakes, calibration (lesson 05)."""
 
+import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import NormalDist
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
+
+from digits_helpers.model import describe_layers
+from digits_helpers.train import weights_digest
 
 
 def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -38,59 +44,6 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tu
     return max(0.0, (centre - half_width) / scale), min(1.0, (centre + half_width) / scale)
 
 
-def confusion_matrix(labels: NDArray, predictions: NDArray, classes: int = 10) -> NDArray[np.int64]:
-    """Count how often each true class received each prediction.
-
-    Introduced in lesson 05.
-
-    Args:
-        labels: true classes, integers of shape (n,).
-        predictions: predicted classes, integers of shape (n,).
-        classes: number of classes.
-
-    Returns:
-        int64, shape (classes, classes): row = true class, column = prediction.
-    """
-    matrix = np.zeros((classes, classes), np.int64)
-    np.add.at(matrix, (labels, predictions), 1)
-    return matrix
-
-
-@dataclass(frozen=True)
-class ClassScores:
-    """Precision, recall and F1, one value per class, each between 0 and 1.
-
-    Attributes:
-        precision: of the images that were called this class, the share that is.
-        recall: of the images of this class, the share that was called so.
-        f1: harmonic mean of the two.
-    """
-
-    precision: NDArray[np.float64]
-    recall: NDArray[np.float64]
-    f1: NDArray[np.float64]
-
-
-def class_scores(matrix: NDArray[np.int64]) -> ClassScores:
-    """Compute precision, recall and F1 per class from a confusion matrix.
-
-    Introduced in lesson 05. A class that was never predicted has precision 0, as in scikit-learn with
-    ``zero_division=0``.
-
-    Args:
-        matrix: as ``confusion_matrix`` returns it.
-
-    Returns:
-        Three arrays of shape (classes,).
-    """
-    right = np.diag(matrix).astype(float)
-    predicted, actual = matrix.sum(axis=0), matrix.sum(axis=1)
-    precision = np.divide(right, predicted, out=np.zeros_like(right), where=predicted > 0)
-    recall = np.divide(right, actual, out=np.zeros_like(right), where=actual > 0)
-    f1 = np.divide(2 * right, predicted + actual, out=np.zeros_like(right), where=predicted + actual > 0)
-    return ClassScores(precision, recall, f1)
-
-
 def worst_mistakes(probabilities: NDArray[np.float32], labels: NDArray, count: int = 12) -> NDArray[np.int64]:
     """Find the mistakes in which the network gave the true class the least.
 
@@ -118,7 +71,7 @@ class Calibration:
         counts: images per bin, shape (bins,).
         confidence: mean confidence per bin, nan where the bin is empty.
         accuracy: share of right answers per bin, nan where the bin is empty.
-        intervals: lower and upper end of the accuracy's 95% Wilson interval, shape (bins, 2), nan where the bin is empty.
+        intervals: lower and upper end of the accuracy's 95% Wilson interval, shape (bins, 2), nan as above.
         error: expected calibration error, the mean gap between the two, weighted by the counts.
     """
 
@@ -153,7 +106,9 @@ def calibrate(probabilities: NDArray[np.float32], labels: NDArray, bins: int = 1
     means = [np.divide(total, counts, out=np.full(bins, np.nan), where=counts > 0) for total in sums]
     error = float(np.abs(sums[0] - sums[1]).sum() / len(labels))
     hits = sums[1].astype(int).tolist()
-    intervals = np.array([wilson_interval(*pair) if pair[1] else (np.nan,) * 2 for pair in zip(hits, counts.tolist())])
+    intervals = np.array(
+        [wilson_interval(*pair) if pair[1] else (np.nan,) * 2 for pair in zip(hits, counts.tolist(), strict=True)]
+    )
     return Calibration(edges, counts, means[0], means[1], intervals, error)
 
 
@@ -174,3 +129,42 @@ def coverage_curve(probabilities: NDArray[np.float32], labels: NDArray) -> tuple
     right = (probabilities.argmax(axis=1) == labels)[surest_first]
     answered = np.arange(1, len(labels) + 1)
     return answered / len(labels), np.cumsum(right) / answered
+
+
+def save_evaluation(
+    model: keras.Model,
+    network: str,
+    confusion_matrix: NDArray[np.integer],
+    metrics: dict[str, float | tuple[int, int]],
+    path: str | Path = "artifacts/evaluation.json",
+) -> None:
+    """Write down what lesson 05 found out, for the report and for comparisons with other runs.
+
+    Args:
+        model: the network that was judged.
+        network: "own" or "shipped", as in `network_path`.
+        confusion_matrix: counts, shape (10, 10), row = true class, column = answer.
+        metrics: name to a value, or to a pair (successes, trials), which becomes their ratio with its 95% Wilson
+            interval.
+        path: where to write; the folder is made where it is missing.
+    """
+    facts = {
+        "metrics": {name: _metric(measured) for name, measured in metrics.items()},
+        "network": {
+            "origin": network,
+            "weights_sha256": weights_digest(model),
+            "layers": describe_layers(model),
+            "parameter_count": model.count_params(),
+        },
+        "confusion_matrix": np.asarray(confusion_matrix).tolist(),
+    }
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def _metric(measured: float | tuple[int, int]) -> dict[str, float | int]:
+    if not isinstance(measured, tuple):
+        return {"value": round(float(measured), 6)}
+    successes, trials = map(int, measured)
+    low, high = wilson_interval(successes, trials)
+    return {"value": round(successes / trials, 6), "low": round(low, 6), "high": round(high, 6), "n": trials}

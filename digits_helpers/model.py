@@ -78,26 +78,6 @@ def build_reference(input_shape: tuple[int, int, int] = INPUT_SHAPE, classes: in
     )
 
 
-def compile_model(model: keras.Model, learning_rate: float = 0.001) -> keras.Model:
-    """Compile for ten classes: Adam, categorical cross-entropy, accuracy.
-
-    Introduced in lesson 03.
-
-    Args:
-        model: a model whose output rows are probabilities.
-        learning_rate: Adam's step size; 0.001 is Adam's published default (Kingma and Ba, 2015).
-
-    Returns:
-        The same model, compiled.
-    """
-    model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
-        loss="categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    return model
-
-
 def describe_layers(model: keras.Model) -> list[str]:
     """Say in a few words what each layer of a network is, so that two networks can be compared line by line.
 

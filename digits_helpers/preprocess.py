@@ -1,6 +1,6 @@
 """From raw pixels to what a network reads: scale, reshape, one-hot, split, check (lesson 02)."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,21 +18,16 @@ class InputError(DigitsError, ValueError):
     """Images or labels are not in the form that the networks of this series read."""
 
 
-@dataclass(frozen=True)
-class TrainingData:
+class TrainingData(NamedTuple):
     """What training may look at: a training part and a validation part, both from the training set.
 
-    Attributes:
-        train_images: float32 in [0, 1], shape (n, 28, 28, 1).
-        train_labels: float32 one-hot, shape (n, 10).
-        validation_images: float32 in [0, 1], shape (m, 28, 28, 1).
-        validation_labels: float32 one-hot, shape (m, 10).
+    Images are float32 in [0, 1], shape (n, 28, 28, 1); labels are float32 one-hot, shape (n, 10).
     """
 
-    train_images: NDArray[np.float32]
-    train_labels: NDArray[np.float32]
-    validation_images: NDArray[np.float32]
-    validation_labels: NDArray[np.float32]
+    x_train: NDArray[np.float32]
+    y_train: NDArray[np.float32]
+    x_val: NDArray[np.float32]
+    y_val: NDArray[np.float32]
 
 
 def scale_images(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -98,13 +93,12 @@ def split_indices(
 
 
 def prepare_training(digits: Digits) -> TrainingData:
-    """Split, scale and one-hot encode the training set; the test set is not touched.
+    """Split, scale and one-hot encode the training set, as lesson 02 does step by step.
 
-    Args:
-        digits: a data set as ``load_digits`` returns it.
-
-    Returns:
-        The training and validation parts. Introduced step by step in lesson 02.
+    >>> from digits_helpers.data import load_digits
+    >>> x_train, y_train, x_val, y_val = prepare_training(load_digits("embedded", verbose=False))
+    >>> x_train.shape, y_val.shape
+    ((1293, 28, 28, 1), (144, 10))
     """
     training, validation = split_indices(digits.train_labels)
     return TrainingData(
@@ -115,13 +109,13 @@ def prepare_training(digits: Digits) -> TrainingData:
     )
 
 
-def prepare_test(digits: Digits) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Scale the test images; called once, in lesson 05.
+def prepare_test(digits: Digits) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Scale and one-hot encode the test set; called once, in lesson 05.
 
     Returns:
-        Images as float32 in [0, 1] of shape (n, 28, 28, 1), and the labels as they are, uint8 of shape (n,).
+        Images as float32 in [0, 1] of shape (n, 28, 28, 1), and one-hot labels as float32 of shape (n, 10).
     """
-    return scale_images(digits.test_images), digits.test_labels
+    return scale_images(digits.test_images), one_hot(digits.test_labels)
 
 
 def check_input(images: NDArray, labels: NDArray, classes: int = CLASSES) -> None:
@@ -151,8 +145,8 @@ def check_input(images: NDArray, labels: NDArray, classes: int = CLASSES) -> Non
     is_one_hot = labels.shape == (len(images), classes) and np.isin(labels, (0, 1)).all() and (labels.sum(1) == 1).all()
     if not is_one_hot:
         raise InputError(
-            f"The labels have shape {labels.shape}, but one one-hot row per image, {(len(images), classes)}, is needed: "
-            "use one_hot(labels)."
+            f"The labels have shape {labels.shape}, but one one-hot row per image is needed, "
+            f"{(len(images), classes)}: use one_hot(labels)."
         )
     check_pairing(images, labels)
 

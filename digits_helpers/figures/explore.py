@@ -1,11 +1,12 @@
-"""Plots of lesson 01: what the data look like."""
+"""The plots of lesson 01."""
 
-import matplotlib.pyplot as plt
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from digits_helpers.figures import INK
+from digits_helpers.figures import COLOURS, INK, image_grid
 
 
 def class_gallery(ax: Axes, images: NDArray[np.uint8], labels: NDArray[np.uint8], columns: int = 12) -> Axes:
@@ -24,11 +25,11 @@ def class_gallery(ax: Axes, images: NDArray[np.uint8], labels: NDArray[np.uint8]
     ax.set_xticks([])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    ax.set(title=f"The first {columns} images of each class", xlabel="image", ylabel="label")
+    ax.set(title=f"The first {columns} images of each class", ylabel="label")
     return ax
 
 
-def class_balance(ax: Axes, train_counts: NDArray, test_counts: NDArray) -> Axes:
+def class_balance(ax: Axes, train_counts: NDArray[np.int64], test_counts: NDArray[np.int64]) -> Axes:
     """Draw the share of each class in the training and in the test set.
 
     Args:
@@ -38,21 +39,15 @@ def class_balance(ax: Axes, train_counts: NDArray, test_counts: NDArray) -> Axes
     """
     digits, width = np.arange(10), 0.4
     ax.bar(digits - width / 2, train_counts / train_counts.sum() * 100, width, label="training set")
-    ax.bar(
-        digits + width / 2,
-        test_counts / test_counts.sum() * 100,
-        width,
-        label="test set",
-        hatch="//",
-        edgecolor="white",
-    )
+    share = test_counts / test_counts.sum() * 100
+    ax.bar(digits + width / 2, share, width, label="test set", hatch="//", edgecolor="white")
     ax.axhline(10, color="black", linewidth=1, linestyle=":", label="balanced")
     ax.set(title="Share of each class", xlabel="digit", ylabel="share of the images (%)", xticks=digits, ylim=(0, 14))
     ax.legend(ncols=3, loc="upper center")
     return ax
 
 
-def ink_per_class(ax: Axes, ink: NDArray, labels: NDArray) -> Axes:
+def ink_per_class(ax: Axes, ink: NDArray[np.float64], labels: NDArray[np.uint8]) -> Axes:
     """Draw the distribution of the mean pixel for each class as a box plot.
 
     Args:
@@ -61,8 +56,7 @@ def ink_per_class(ax: Axes, ink: NDArray, labels: NDArray) -> Axes:
         labels: shape (n,), 0 to 9.
     """
     groups = [ink[labels == digit] for digit in range(10)]
-    line = {"color": "black"}
-    ax.boxplot(groups, positions=range(10), whis=(5, 95), showfliers=False, medianprops=line)
+    ax.boxplot(groups, positions=range(10), whis=(5, 95), showfliers=False, medianprops={"color": "black"})
     ax.set(title="Ink per image (box: middle half, whiskers: 5 to 95%)", xlabel="digit")
     ax.set(ylabel="mean pixel (0 to 255)", ylim=(0, None))
     return ax
@@ -82,25 +76,53 @@ def unused_pixels(ax: Axes, used: NDArray[np.bool_]) -> Axes:
     return ax
 
 
-def pca_map(ax: Axes, places: NDArray, labels: NDArray, drawn: int = 80) -> Axes:
-    """Draw images as points on the plane of the first two principal components.
-
-    Each point is the digit itself, so that no colour has to be looked up.
+def class_on_map(ax: Axes, points: NDArray[np.float64], labels: NDArray[np.uint8], digit: int) -> Axes:
+    """Draw all images as grey points on a map, those of one class in front of them in colour.
 
     Args:
         ax: where to draw.
-        places: shape (n, 2).
+        points: shape (n, 2).
         labels: shape (n,), 0 to 9.
-        drawn: how many images of each class are drawn; the class centres are those of all.
+        digit: the class to bring out.
     """
-    for digit in range(10):
-        chosen = places[labels == digit]
-        colour = plt.get_cmap("viridis")(digit / 11)
-        ax.scatter(*chosen[:drawn].T, marker=f"${digit}$", s=26, linewidths=0.2, color=colour)
-    for digit in range(10):
-        centre = places[labels == digit].mean(axis=0)
-        box = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": "black", "alpha": 0.9}
-        ax.text(*centre, str(digit), ha="center", va="center", fontweight="bold", bbox=box)
-    ax.set(title="Images on the first two principal components (circle: class centre)")
-    ax.set(xlabel="first component", ylabel="second component")
+    ax.scatter(*points.T, s=1, color="0.85")
+    chosen = points[labels == digit]
+    ax.scatter(*chosen.T, s=2, color=COLOURS[0])
+    box = {"boxstyle": "circle,pad=0.2", "facecolor": "white", "edgecolor": "black"}
+    ax.text(*chosen.mean(axis=0), str(digit), ha="center", va="center", fontsize=9, fontweight="bold", bbox=box)
+    ax.set_title(f"digit {digit}")
+    return ax
+
+
+def probability_bars(ax: Axes, probabilities: NDArray[np.float32], label: int) -> Axes:
+    """Draw the ten probabilities that a network gave to one image; the bar of the label is filled.
+
+    Args:
+        ax: where to draw.
+        probabilities: shape (10,), sum 1.
+        label: the true digit.
+    """
+    faces = [COLOURS[0] if digit == label else "white" for digit in range(10)]
+    ax.barh(range(10), probabilities * 100, color=faces, edgecolor=COLOURS[0])
+    best = int(probabilities.argmax())
+    ax.text(50, 10.2, f"{best}: {probabilities[best]:.1%}", ha="center", va="center", fontsize=9)
+    ax.set(xlabel="probability (%)", xlim=(0, 100), xticks=(0, 50, 100), ylim=(-0.7, 10.8), yticks=range(10))
+    return ax
+
+
+def disputed_labels(ax: Axes, images: NDArray[np.uint8], disputed: Mapping[int, tuple[int, int | None]]) -> Axes:
+    """Draw images whose label reviewers rejected, under the label given and the one that most of them chose.
+
+    Args:
+        ax: where to draw.
+        images: shape (n, height, width), values 0 to 255.
+        disputed: index of the image to (label given, label chosen or None); an index beyond the images is left out.
+    """
+    ax.set_title("Disputed test labels: given → what most reviewers chose (?: no digit)")
+    found = [index for index in disputed if index < len(images)]
+    if found:
+        titles = [f"{given} → {'?' if chosen is None else chosen}" for given, chosen in map(disputed.get, found)]
+        return image_grid(ax, images[found], columns=5, titles=titles)
+    ax.text(0.5, 0.5, "none is known in this data set", ha="center", va="center")
+    ax.set_axis_off()
     return ax

@@ -1,4 +1,4 @@
-"""Plots of lesson 02: what preprocessing changes."""
+"""The plots of lesson 02."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from digits_helpers.figures import COLOURS, MARKERS, STYLES
 
 
-def scaling_runs(ax: Axes, accuracies: dict[str, NDArray]) -> Axes:
-    """Draw the validation accuracy of several runs per input scale, epoch by epoch.
+def scaling_runs(ax: Axes, accuracies: dict[str, NDArray[np.float64]]) -> Axes:
+    """Draw the validation accuracy of several runs per kind of input, epoch by epoch.
 
     Args:
         ax: where to draw.
@@ -16,29 +16,30 @@ def scaling_runs(ax: Axes, accuracies: dict[str, NDArray]) -> Axes:
     """
     for place, (name, runs) in enumerate(accuracies.items()):
         for number, run in enumerate(runs):
-            label = f"{name} pixels, {len(runs)} seeds" if number == 0 else None
+            label = f"{name}, {len(runs)} seeds" if number == 0 else None
             ax.plot(run * 100, STYLES[place], marker=MARKERS[place], color=COLOURS[place], alpha=0.7, label=label)
-    ax.set(title="The same small network on raw and on scaled pixels", xlabel="epoch")
+    ax.set(title="The same small network on raw and on scaled pixels", xlabel="epoch (0: before training)")
     ax.set(ylabel="validation accuracy (%)", ylim=(0, 100))
     ax.legend(loc="lower right")
     return ax
 
 
-def selection_bias(ax: Axes, scores: NDArray, trials: int) -> Axes:
+def selection_bias(ax: Axes, scores: NDArray[np.float64], labels: int) -> Axes:
     """Draw the accuracies of many random guessers and mark the best one.
 
     Args:
         ax: where to draw.
         scores: accuracies, shape (n,), values 0 to 1.
-        trials: labels that each was judged on; bars are as wide as two of them, so that none is short-changed.
+        labels: how many labels each was judged on.
     """
-    hits = np.round(scores * trials)
-    bins = (np.arange(hits.min(), hits.max() + 3, 2) - 0.5) / trials * 100
-    ax.hist(hits / trials * 100, bins=bins, color=COLOURS[4], edgecolor="white")
-    ax.axvline(10, color="black", linestyle=":", label="true accuracy of every guesser")
-    ax.axvline(scores.max() * 100, ymax=0.45, color=COLOURS[1], linestyle="--", label="the one that is reported")
+    hits = np.round(scores * labels)
+    width = max(1, round((hits.max() - hits.min()) / 16))  # whole numbers of hits, so that all bars are equally wide
+    bins = (np.arange(hits.min(), hits.max() + width + 1, width) - 0.5) / labels * 100
+    ax.hist(hits / labels * 100, bins=bins, color=COLOURS[4], edgecolor="white")
+    ax.axvline(10, color="black", linestyle=":", label="what each of them can do")
+    ax.axvline(scores.max() * 100, color=COLOURS[1], linestyle="--", label="the one that is reported")
     ax.set(
-        title="Accuracy of random guessers on the same labels", xlabel="accuracy (%)", ylabel="guessers", xlim=(5, 20)
+        title=f"{len(scores)} random guessers on the same {labels:,} labels", xlabel="accuracy (%)", ylabel="guessers"
     )
-    ax.legend(loc="upper right")
+    ax.legend(loc="upper left")
     return ax
