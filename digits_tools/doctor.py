@@ -196,17 +196,18 @@ def _judge_setting(name: str, value: str) -> Check:
 def check_mnist(download: bool = False) -> Check:
     """Look for MNIST as the lessons do, in a process of its own; it is downloaded only where that is asked for."""
     environment = {**os.environ, "PYTHONUTF8": "1", **({} if download else {"DIGITS_OFFLINE": "1"})}
-    command = [sys.executable, "-W", "ignore", "-c", FIND_MNIST]
+    command = [sys.executable, "-c", FIND_MNIST]
     done = subprocess.run(command, capture_output=True, env=environment, encoding="utf-8", errors="replace")
+    warned = "".join(f"; {text}" for text in re.findall("UserWarning: (.*)", done.stderr))  # names a damaged file
     if done.returncode == 0:
-        return Check("Data", "MNIST", f"its digests match; found in {done.stdout.strip()}")
+        return Check("Data", "MNIST", f"its digests match; found in {done.stdout.strip()}{warned}")
     error, _, message = done.stderr.strip().rpartition("\n")[2].partition(": ")
     chosen = os.environ.get("DIGITS_DATA_DIR")
     place = f"DIGITS_DATA_DIR, {chosen}" if chosen else "Keras's cache"
     if not error.endswith("MnistUnavailable") or download or chosen:  # a wish of the reader's that was not fulfilled
-        return Check("Data", "MNIST", f"not found (looked in {place})", STOP, message or error)
+        return Check("Data", "MNIST", f"not found (looked in {place}{warned})", STOP, message or error)
     advice = "Lesson 01 downloads it, as does digits doctor --download; until then the embedded digits take its place."
-    return Check("Data", "MNIST", f"not found (looked in {place})", NOTE, advice)
+    return Check("Data", "MNIST", f"not found (looked in {place}{warned})", NOTE, advice)
 
 
 def check_network(folder: Path | None = None) -> Check:
@@ -290,7 +291,7 @@ def _about_training(machine: Machine) -> str:
         )
     return (
         f"near, but not equal. What is stored was computed by {STORED_METHOD} on {_threads(STORED_THREADS)}, here it "
-        f"is {here[0]} on {_threads(here[1])}: numbers are added in another order, and training magnifies the rounding. "
+        f"is {here[0]} on {_threads(here[1])}: numbers are added in another order, and training magnifies rounding. "
         "Lesson 05 shows how far one seed came apart on several machines; the tolerances of the check allow for that."
     )
 

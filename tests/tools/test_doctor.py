@@ -162,6 +162,14 @@ def test_missing_mnist_is_a_note_and_not_downloaded(nowhere):
     assert not (nowhere / "keras").exists()
 
 
+def test_a_damaged_file_in_the_cache_is_named(nowhere):
+    (nowhere / "keras" / "datasets").mkdir(parents=True)
+    (nowhere / "keras" / "datasets" / "mnist.npz").write_bytes(b"PK damaged")
+    check = doctor.check_mnist()
+    assert check.status == NOTE
+    assert "mnist.npz is damaged" in check.value
+
+
 def test_a_download_that_fails_is_exit_status_1(nowhere, monkeypatch):
     monkeypatch.setenv("DIGITS_OFFLINE", "1")  # the reader's own setting forbids what the reader asks for
     check = doctor.check_mnist(download=True)
