@@ -133,6 +133,7 @@ def _fetch(address: str, path: Path) -> None:
     downloader = pooch.HTTPDownloader(timeout=(CONNECT_TIMEOUT, READ_TIMEOUT))
     try:
         pooch.retrieve(address, known_hash=None, fname=path.name, path=path.parent, downloader=downloader)
+        path.chmod(0o644)  # pooch makes files that only their owner can read, but a cache may be shared
     except (OSError, ValueError) as error:  # those of requests are among them
         raise NotUsable(f"{address} {_explain(error)}") from error
     finally:
@@ -148,5 +149,5 @@ def _explain(error: Exception) -> str:
     if isinstance(error, requests.exceptions.SSLError):
         return "could not prove its identity (TLS)"
     if isinstance(error, requests.ConnectionError | requests.Timeout):
-        return "cannot be reached"
+        return "does not answer"
     return f"could not be downloaded ({type(error).__name__}: {error})"

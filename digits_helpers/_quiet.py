@@ -3,7 +3,6 @@
 import contextlib
 import importlib.abc
 import importlib.machinery
-import importlib.util
 import os
 import sys
 import tempfile
@@ -36,13 +35,13 @@ def install() -> None:
 
 
 class _QuietFinder(importlib.abc.MetaPathFinder):
-    """Stands before Python's own finders until TensorFlow is imported."""
+    """Stands before Python's own finders and gives TensorFlow another loader."""
 
     def find_spec(self, fullname: str, path=None, target=None) -> importlib.machinery.ModuleSpec | None:
         if fullname != "tensorflow":
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        others = [finder for finder in sys.meta_path if finder is not self]
+        spec = next(filter(None, (finder.find_spec(fullname, path, target) for finder in others)), None)
         if spec is not None and spec.loader is not None:
             spec.loader = _QuietLoader(spec.loader)
         return spec

@@ -159,7 +159,7 @@ def save_evaluation(
         "confusion_matrix": np.asarray(confusion_matrix).tolist(),
     }
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    Path(path).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _metric(measured: float | tuple[int, int]) -> dict[str, float | int]:

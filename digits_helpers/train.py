@@ -57,11 +57,12 @@ def load_record(path: str | Path) -> dict[str, Any]:
     """
     try:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
-        record["history"]["val_loss"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if "history" not in record:
+            raise ValueError("no history")
+    except (OSError, ValueError, TypeError) as error:
         raise RunError(
-            f"The record of the training, {Path(path).name}, is missing or damaged ({type(error).__name__}): "
-            "run lesson 04 again to write it."
+            f"The record of a training, {Path(path).name}, is missing or damaged ({error}): "
+            "run lesson 04 again to write it, or install the package again if it is the one that comes with it."
         ) from None
     return record
 
