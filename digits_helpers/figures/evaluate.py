@@ -37,12 +37,12 @@ def reliability(ax: Axes, images: NDArray, claimed: NDArray, made: NDArray) -> A
     """
     drawn = made > 0
     claims, shares = claimed[drawn] / images[drawn] * 100, made[drawn] / images[drawn] * 100
-    ax.plot([0.0001, 100], [0.0001, 100], ":", color="black", label="claim and truth agree")
+    ax.plot([0.00001, 100], [0.00001, 100], ":", color="black", label="claim and truth agree")
     ax.plot(claims, shares, MARKERS[0], color=COLOURS[0], label="one group of images")
     for claim, share, count in zip(claims, shares, made[drawn], strict=True):
         text = f"{count} mistake{'s' if count > 1 else ''}"
         ax.annotate(text, (claim, share), xytext=(-7, 3), textcoords="offset points", fontsize=8, ha="right")
-    ax.set(title="Mistakes claimed and made", xscale="log", yscale="log", xlim=(0.0001, 100), ylim=(0.001, 100))
+    ax.set(title="Mistakes claimed and made", xscale="log", yscale="log", xlim=(0.00001, 100), ylim=(0.001, 100))
     ax.set(xlabel="mistakes claimed (% of the group)", ylabel="mistakes made (% of the group)")
     ax.legend(loc="lower right")
     return ax

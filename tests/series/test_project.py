@@ -148,7 +148,9 @@ def test_a_stored_notebook_has_what_the_commands_rely_on(lesson):
 
 # --- make ---
 
-unix = pytest.mark.skipif(sys.platform == "win32" or not shutil.which("make"), reason="needs make and a POSIX shell outside Windows")
+unix = pytest.mark.skipif(
+    sys.platform == "win32" or not shutil.which("make"), reason="needs make and a POSIX shell outside Windows"
+)
 
 FAKE_PYTHON = """#!/bin/sh
 echo "$@" >> calls
@@ -179,7 +181,9 @@ def clone(tmp_path):
         environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         command = ["make", "--no-print-directory", "PYTHON=./fake-python", *arguments]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
-        return done, [line for line in (folder / "calls").read_text(encoding="utf-8").splitlines() if "import" not in line]
+        return done, [
+            line for line in (folder / "calls").read_text(encoding="utf-8").splitlines() if "import" not in line
+        ]
 
     make.folder = folder
     return make
@@ -222,7 +226,10 @@ def test_make_takes_up_a_set_up_that_failed(clone):
 @pytest.mark.parametrize(
     ("trouble", "sentence"),
     [
-        ({"version_fits": 1}, "./fake-python is Python 3.9.6, but the lessons need Python 3.11 to 3.13: install one and name it"),
+        (
+            {"version_fits": 1},
+            "./fake-python is Python 3.9.6, but the lessons need Python 3.11 to 3.13: install one and name it",
+        ),
         ({"has_venv": 1}, "./fake-python lacks its venv module: install it"),
     ],
 )

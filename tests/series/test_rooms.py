@@ -106,7 +106,9 @@ def test_what_a_module_of_the_small_package_offers_is_used():
                 assert users, f"{path.name}: {node.name} is used by nobody"
 
 
-@pytest.mark.parametrize(("room", "lines"), [("digits_helpers", 1700), ("nbval_tolerance", 1100), ("digits_tools", 3400)])
+@pytest.mark.parametrize(
+    ("room", "lines"), [("digits_helpers", 1700), ("nbval_tolerance", 1100), ("digits_tools", 3400)]
+)
 def test_a_room_stays_small(room, lines):
     total = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in modules(room).values())
     assert total <= lines

@@ -94,7 +94,9 @@ def test_the_kept_mnist_is_the_one_that_the_project_accepts():
     assert cache["with"] == {"path": "~/.keras/datasets", "key": f"mnist-{MNIST_DIGESTS['train_images'][:16]}"}
 
 
-@pytest.mark.parametrize(("name", "targets"), [("check", ["quick", "test"]), ("strict", ["venv", "test", "test-all", "report"])])
+@pytest.mark.parametrize(
+    ("name", "targets"), [("check", ["quick", "test"]), ("strict", ["venv", "test", "test-all", "report"])]
+)
 def test_steps_call_the_targets_that_a_user_types(name, targets):
     calls = make_calls(name)
     assert [call[0] for call in calls] == targets
