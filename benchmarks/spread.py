@@ -26,12 +26,12 @@ VALIDATION_IMAGES = 6000
 def train(seed: int, threads: int, instructions: str) -> None:
     """Train in this process, and write the history."""
     os.environ["ONEDNN_MAX_CPU_ISA"] = instructions
+    import keras
+    import tensorflow as tf
+
     from digits_helpers.data import load_digits
     from digits_helpers.model import build_reference
     from digits_helpers.preprocess import prepare_training
-
-    import keras
-    import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)

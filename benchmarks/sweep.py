@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 
 import psutil
-
 from digits_helpers.series import NOTEBOOKS, kernel_environment, run_lesson, select_lessons
 from digits_helpers.sweep import run_sweep
 from digits_helpers.sweep_run import ONE_THREAD

@@ -16,10 +16,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
-from nbformat.v4 import new_code_cell, new_notebook
-from planted_defects import DEFECTS
-
 from digits_helpers.verify import (
     compare_text,
     comparison_class,
@@ -28,6 +24,9 @@ from digits_helpers.verify import (
     stamp_sources,
     verify_notebooks,
 )
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
+from planted_defects import DEFECTS
 
 PROJECT = Path(__file__).parents[1]
 LESSONS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
