@@ -16,7 +16,7 @@ import click
 import digits_helpers
 from digits_helpers.errors import DigitsError
 from digits_tools import parameters
-from digits_tools.errors import FAILED, INTERRUPTED, WriteError
+from digits_tools.errors import BAD_INPUT, FAILED, INTERRUPTED, WriteError
 from digits_tools.lessons import LESSONS, NOTEBOOKS, PROJECT, Interrupted, select_lessons
 
 TOLERANCES = Path(__file__).with_name("tolerances.toml")
@@ -233,9 +233,12 @@ def verify(stored: Path, new: Path, pictures: Path | None) -> None:
 
     STORED and NEW are notebooks; numbers may differ within the tolerances of the series.
     """
-    from nbval_tolerance import compare_notebooks, load_tolerances
+    from nbval_tolerance import ToleranceError, compare_notebooks, load_tolerances
 
-    differences = compare_notebooks(stored, new, load_tolerances(TOLERANCES), pictures)
+    try:
+        differences = compare_notebooks(stored, new, load_tolerances(TOLERANCES), pictures)
+    except ToleranceError as error:
+        _stop(str(error), BAD_INPUT)
     for difference in differences:
         click.echo(difference)
     if differences:

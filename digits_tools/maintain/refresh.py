@@ -101,10 +101,11 @@ def take_outputs(stored: NotebookNode, executed: NotebookNode) -> list[str]:
         if cell.cell_type != "code":
             continue
         found = [finding.message for finding in compare_cell(cell.outputs, run.outputs, "exact", tolerances)]
+        if not found and _metadata(cell) != _metadata(run):
+            found = ["metadata of the outputs"]
         if found:
             cell.outputs = run.outputs
-            more = [f"{len(found) - SHOWN} more"] if len(found) > SHOWN else []
-            lines.append(f"cell {number}: " + "; ".join([*dict.fromkeys(found[:SHOWN]), *more]))
+            lines.append(f"cell {number}: {_shortened(found)}")
         count += 1
         cell.execution_count = count
         for output in cell.outputs:
@@ -114,6 +115,17 @@ def take_outputs(stored: NotebookNode, executed: NotebookNode) -> list[str]:
                 lines.append(f"Warning: cell {number} writes to standard error: {output.text.strip()[:120]!r}")
     stored.metadata = executed.metadata
     return lines
+
+
+def _metadata(cell: NotebookNode) -> list[NotebookNode]:
+    return [output.get("metadata", {}) for output in cell.outputs]
+
+
+def _shortened(messages: list[str]) -> str:
+    """Write the first differences of a cell in one line, each once: a caption repeats its figure's alt text."""
+    different = list(dict.fromkeys(message.partition(", difference")[0] for message in messages))
+    more = [f"{len(different) - SHOWN} more"] if len(different) > SHOWN else []
+    return "; ".join([*different[:SHOWN], *more])
 
 
 def _ship(artifacts: Path, destination: Path) -> None:
