@@ -174,7 +174,15 @@ def expect(folder: Path) -> None:
 @_notebooks
 def sweep(settings: tuple[str, ...], **options: Any) -> None:
     """Run lessons with many parameters, for one table."""
-    from digits_tools.sweep import run_sweep
+    from digits_tools.sweep import count_runs, run_sweep, spread_lines
+
+    table = run_sweep(settings, echo=click.echo, **options)
+    for line in spread_lines(table):
+        click.echo(line)
+    click.echo(f"Table: {table.csv_path} ({count_runs(len(table.rows))} on {table.settings['dataset']} data)")
+    if table.failed:
+        first = table.failed[0]
+        _stop(f"{count_runs(len(table.failed))} failed, the first of them {first.name}: {first.error}", FAILED)
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
