@@ -1,18 +1,19 @@
-"""The networks of the series, not yet compiled (lesson 03)."""
+"""The networks of the series, not yet compiled, as lesson 03 builds them; images are (28, 28, 1), pixels in [0, 1]."""
 
 from typing import Any
 
 import keras
-from keras import layers
-
-INPUT_SHAPE = (28, 28, 1)  # height, width, channels; pixels in [0, 1]
-CLASSES = 10
 
 
 def build_linear() -> keras.Sequential:
-    """Every pixel votes for every class, without a hidden layer; 7,850 parameters."""
+    """Every pixel counts for every digit, without a hidden layer; 7,850 parameters."""
     return keras.Sequential(
-        [layers.Input(INPUT_SHAPE), layers.Flatten(), layers.Dense(CLASSES, activation="softmax")], name="linear"
+        [
+            keras.layers.Input((28, 28, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(10, activation="softmax"),
+        ],
+        name="linear",
     )
 
 
@@ -20,10 +21,10 @@ def build_mlp() -> keras.Sequential:
     """A multilayer perceptron with one hidden layer of 128 units; 101,770 parameters."""
     return keras.Sequential(
         [
-            layers.Input(INPUT_SHAPE),
-            layers.Flatten(),
-            layers.Dense(128, activation="relu"),
-            layers.Dense(CLASSES, activation="softmax"),
+            keras.layers.Input((28, 28, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(128, activation="relu"),
+            keras.layers.Dense(10, activation="softmax"),
         ],
         name="mlp",
     )
@@ -33,15 +34,15 @@ def build_reference() -> keras.Sequential:
     """The reference network: two convolutions, one pooling, two dense layers; 2,380,938 parameters."""
     return keras.Sequential(
         [
-            layers.Input(INPUT_SHAPE),
-            layers.Conv2D(32, (3, 3), activation="relu"),
-            layers.Conv2D(64, (3, 3), activation="relu"),
-            layers.MaxPooling2D((2, 2)),
-            layers.Dropout(0.25),
-            layers.Flatten(),
-            layers.Dense(256, activation="relu"),
-            layers.Dropout(0.5),
-            layers.Dense(CLASSES, activation="softmax"),
+            keras.layers.Input((28, 28, 1)),
+            keras.layers.Conv2D(32, 3, activation="relu"),
+            keras.layers.Conv2D(64, 3, activation="relu"),
+            keras.layers.MaxPooling2D(2),
+            keras.layers.Dropout(0.25),
+            keras.layers.Flatten(),
+            keras.layers.Dense(256, activation="relu"),
+            keras.layers.Dropout(0.5),
+            keras.layers.Dense(10, activation="softmax"),
         ],
         name="reference",
     )
