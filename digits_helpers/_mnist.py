@@ -113,7 +113,7 @@ def _check_answers(address: str) -> None:
         try:
             requests.head(address, timeout=CONNECT_TIMEOUT, allow_redirects=True).raise_for_status()
             errors.clear()
-        except requests.RequestException as error:
+        except Exception as error:  # whatever it is, the one who waits must know it
             errors[:] = [error]
 
     thread = threading.Thread(target=ask, daemon=True)

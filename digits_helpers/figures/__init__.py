@@ -76,7 +76,7 @@ def image_grid(ax: Axes, images: NDArray, columns: int, titles: list[str]) -> Ax
         titles: n strings, of one or two lines.
     """
     height, width = images.shape[1:]
-    head = 10 * (1 + max(title.count("\n") for title in titles))
+    head = round(2 + 0.6 * columns) * (1 + max(title.count("\n") for title in titles))  # pixels for a title of 9 points
     rows = -(-len(images) // columns)
     canvas = np.zeros((rows * (height + head), columns * (width + 6)))
     for place, (image, title) in enumerate(zip(images, titles, strict=True)):

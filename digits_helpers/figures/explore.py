@@ -91,6 +91,7 @@ def class_on_map(ax: Axes, points: NDArray[np.float64], labels: NDArray[np.uint8
     box = {"boxstyle": "circle,pad=0.2", "facecolor": "white", "edgecolor": "black"}
     ax.text(*chosen.mean(axis=0), str(digit), ha="center", va="center", fontsize=9, fontweight="bold", bbox=box)
     ax.set_title(f"digit {digit}")
+    ax.locator_params(nbins=4)
     return ax
 
 

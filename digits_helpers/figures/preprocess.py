@@ -35,11 +35,12 @@ def selection_bias(ax: Axes, scores: NDArray[np.float64], labels: int) -> Axes:
     hits = np.round(scores * labels)
     width = max(1, round((hits.max() - hits.min()) / 16))  # whole numbers of hits, so that all bars are equally wide
     bins = (np.arange(hits.min(), hits.max() + width + 1, width) - 0.5) / labels * 100
-    ax.hist(hits / labels * 100, bins=bins, color=COLOURS[4], edgecolor="white")
-    ax.axvline(10, color="black", linestyle=":", label="what each of them can do")
-    ax.axvline(scores.max() * 100, color=COLOURS[1], linestyle="--", label="the one that is reported")
+    bars, _, _ = ax.hist(hits / labels * 100, bins=bins, color=COLOURS[4], edgecolor="white")
+    ax.axvline(10, color="black", linestyle=":", ymax=0.8, label="what each of them can do")
+    ax.axvline(scores.max() * 100, color=COLOURS[1], linestyle="--", ymax=0.8, label="the one that is reported")
     ax.set(
         title=f"{len(scores)} random guessers on the same {labels:,} labels", xlabel="accuracy (%)", ylabel="guessers"
     )
-    ax.legend(loc="upper left")
+    ax.set_ylim(0, bars.max() * 1.3)  # room for the legend above the bars
+    ax.legend(loc="upper center", ncols=2)
     return ax

@@ -1,31 +1,22 @@
-"""Checks on `digits_helpers.errors`."""
+"""Errors are one sentence, in a notebook too."""
 
-from __future__ import annotations
+import io
 
-import os
-import subprocess
-import sys
+from IPython.core.interactiveshell import InteractiveShell
 
-from digits_helpers.errors import DigitsError
+from digits_helpers.errors import DigitsError, MnistUnavailable
 
 
-class ColourError(DigitsError):
-    """An error as another module would define it."""
+def test_a_kind_of_error_has_its_exit_status():
+    assert DigitsError.exit_code == MnistUnavailable.exit_code == 2
 
 
-def test_one_line_stands_for_the_traceback():
-    assert ColourError("colour is 7.")._render_traceback_() == ["ColourError: colour is 7."]
-
-
-def test_ipython_shows_that_line_and_no_traceback(tmp_path):
-    code = "from tests.test_errors import ColourError\nraise ColourError('colour is 7.')"
-    shown = subprocess.run(
-        [sys.executable, "-m", "IPython", "--no-banner", "--colors=NoColor", "-c", code],
-        capture_output=True,
-        encoding="utf-8",
-        env={**os.environ, "IPYTHONDIR": str(tmp_path), "PYTHONPATH": os.getcwd()},
-        timeout=60,
-    )
-    output = shown.stdout + shown.stderr
-    assert "ColourError: colour is 7." in output
-    assert "Traceback" not in output
+def test_ipython_shows_one_line_and_no_traceback(monkeypatch, tmp_path):
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    shown = io.StringIO()
+    monkeypatch.setattr("sys.stdout", shown)
+    monkeypatch.setattr("sys.stderr", shown)
+    shell = InteractiveShell()
+    shell.run_cell("from digits_helpers.errors import MnistUnavailable\nraise MnistUnavailable('colour is 7.')")
+    assert "MnistUnavailable: colour is 7." in shown.getvalue()
+    assert "Traceback" not in shown.getvalue()
