@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from collections.abc import Sized
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -132,6 +133,10 @@ def report(context: click.Context, quiet: bool, **options: Any) -> None:
             _stop(f"The results differ from {str(options['check'])!r} in {names}: see the table above.", FAILED)
 
 
+def _count(items: Sized, noun: str) -> str:
+    return f"{len(items):,} {noun}{'s' * (len(items) != 1)}"
+
+
 def _silent(line: str) -> None:
     pass
 
@@ -172,17 +177,17 @@ def expect(folder: Path) -> None:
 @click.option("--resume", is_flag=True, help="Run only what is missing, failed or outdated in the folder.")
 @_quiet
 @_notebooks
-def sweep(settings: tuple[str, ...], **options: Any) -> None:
+def sweep(settings: tuple[str, ...], quiet: bool, **options: Any) -> None:
     """Run lessons with many parameters, for one table."""
-    from digits_tools.sweep import count_runs, run_sweep, spread_lines
+    from digits_tools.sweep import run_sweep, spread_lines
 
-    table = run_sweep(settings, echo=click.echo, **options)
+    table = run_sweep(settings, quiet=quiet, echo=_silent if quiet else click.echo, **options)
     for line in spread_lines(table):
         click.echo(line)
-    click.echo(f"Table: {table.csv_path} ({count_runs(len(table.rows))} on {table.settings['dataset']} data)")
+    click.echo(f"Table: {table.csv_path} ({_count(table.rows, 'run')} on {table.dataset} data)")
     if table.failed:
         first = table.failed[0]
-        _stop(f"{count_runs(len(table.failed))} failed, the first of them {first.name}: {first.error}", FAILED)
+        _stop(f"{_count(table.failed, 'run')} failed, the first of them {first.name}: {first.error}", FAILED)
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
@@ -250,7 +255,7 @@ def verify(stored: Path, new: Path, pictures: Path | None) -> None:
     for difference in differences:
         click.echo(difference)
     if differences:
-        _stop(f"{len(differences)} difference{'s' * (len(differences) > 1)} between {stored} and {new}.", FAILED)
+        _stop(f"{_count(differences, 'difference')} between {stored} and {new}.", FAILED)
     click.echo("No difference beyond the tolerances.")
 
 

@@ -216,7 +216,7 @@ def test_a_file_that_cannot_be_written_is_one_sentence(monkeypatch):
 
 def test_sweep_prints_the_table_and_fails_with_its_runs(folder, monkeypatch):
     rows = [SimpleNamespace(name="seed=1", error="it stopped")]
-    table = SimpleNamespace(csv_path=folder / "table.csv", rows=rows, failed=rows, settings={"dataset": "embedded"})
+    table = SimpleNamespace(csv_path=folder / "table.csv", rows=rows, failed=rows, dataset="embedded")
     monkeypatch.setattr("digits_tools.sweep.run_sweep", lambda *_, **__: table)
     monkeypatch.setattr("digits_tools.sweep.spread_lines", lambda table: ["accuracy 0.98 to 0.99"])
     result = digits("sweep", "--set", "seed=1")
