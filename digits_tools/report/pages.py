@@ -6,6 +6,7 @@ without a network.
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from digits_tools.report.verdict import row_texts
 from digits_tools.run import clock
 
 if TYPE_CHECKING:
+    import jinja2
     from nbformat import NotebookNode
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -58,13 +60,8 @@ def write_index(report: Report, figures: list[dict[str, Any]], pages: list[str])
     Raises:
         OSError: the page cannot be written.
     """
-    import jinja2
-
-    loader = jinja2.FileSystemLoader(TEMPLATES)
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters.update(clock=clock, percent=percent)
     cells = [(lesson, cell) for lesson in report.lessons for cell in lesson.cells]
-    page = environment.get_template("index.html.j2").render(
+    page = _index_template().render(
         report=report,
         results=report.results,
         verdict=shown_rows(report.results),
@@ -74,6 +71,16 @@ def write_index(report: Report, figures: list[dict[str, Any]], pages: list[str])
         slowest=sorted(cells, key=lambda pair: -pair[1].seconds)[:SLOWEST],
     )
     atomic_write(report.index, page)
+
+
+@functools.cache
+def _index_template() -> jinja2.Template:
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(TEMPLATES)
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters.update(clock=clock, percent=percent)
+    return environment.get_template("index.html.j2")
 
 
 def neighbours(before: LessonRun | None, after: LessonRun | None) -> list[tuple[str, str, str | None]]:

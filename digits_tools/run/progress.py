@@ -16,9 +16,9 @@ def clock(seconds: float) -> str:
     """Write a duration for people.
 
     >>> clock(59.4), clock(312), clock(3725)
-    ('00:59', '05:12', '1:02:05')
+    ('0:59', '5:12', '1:02:05')
     """
-    return tqdm.format_interval(seconds)
+    return tqdm.format_interval(seconds).removeprefix("0")
 
 
 @contextmanager

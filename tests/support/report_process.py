@@ -1,5 +1,6 @@
 """Reports of tiny lessons: as a process that can be killed, and of fake lessons that need no kernel."""
 
+import functools
 import hashlib
 import os
 import subprocess
@@ -9,10 +10,12 @@ from pathlib import Path
 
 from tiny_lessons import read
 
+import digits_helpers.data
 import digits_tools.report
 from digits_tools.lessons import CellTime, LessonTimes, notebook_path
 from digits_tools.notebook import write_notebook
 
+load_once = functools.cache(digits_helpers.data.load_digits)  # the embedded digits take half a second
 DEADLINE = 120  # seconds; only what hangs needs them
 
 
@@ -56,6 +59,7 @@ class FakeLessons:
 
     def __init__(self, monkeypatch) -> None:
         self.ran, self.before = [], {}
+        monkeypatch.setattr(digits_helpers.data, "load_digits", load_once)
         monkeypatch.setattr(digits_tools.report, "run_lesson", self)
         monkeypatch.setattr(
             digits_tools.report, "write_pages", lambda report: digits_tools.report.write_index(report, [], [])

@@ -4,7 +4,7 @@ import pytest
 from html_page import FINDING, figure
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from digits_helpers.exporter import LessonExporter, is_wide, join_captions, mathml, scroll_box
+from digits_tools.report.exporter import LessonExporter, is_wide, join_captions, mathml, scroll_box
 
 
 def html(markdown):

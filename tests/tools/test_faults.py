@@ -8,15 +8,14 @@ import subprocess
 import sys
 
 import pytest
-from click.testing import CliRunner
 from html_page import Page
-from report_process import DEADLINE, DRIVER, PlayedLessons, contents
+from report_process import DEADLINE, FakeLessons, command, contents
 from tiny_lessons import printed, write_lesson
 
-from digits_helpers import cli, files, series
 from digits_helpers.errors import DigitsError
-from digits_helpers.report import run_report
-from digits_helpers.series import select_lessons
+from digits_tools import folders
+from digits_tools.lessons import LessonError, select_lessons
+from digits_tools.report import run_report
 
 ALLOCATE = """
 import resource
@@ -24,113 +23,90 @@ used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, used + 2**26))
 bytearray(2**30)
 """
-FAULTS = {
-    "dead": (
-        "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
-        [],
-        "(import os, signal): the kernel died; it was ended from outside or ran out of memory, so close other programs "
-        "and run again.",
-    ),
-    "memory": (
-        ALLOCATE,
-        [],
-        "(import resource): MemoryError; the memory is full, so close other programs and run again.",
-    ),
-    "time": (
-        "import time\ntime.sleep(600)",
-        ["--cell-timeout", "0.05"],
-        "(import time): it took longer than the 0.05 minutes that a cell may take; give more with --cell-timeout.",
-    ),
-}
+KILL = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
+FAULTS = {"dead": (KILL, None, "kernel died"), "memory": (ALLOCATE, None, "memory is full")}
+FAULTS["time"] = ("import time\ntime.sleep(600)", 0.05, "longer than the 0.05 minutes.*--cell-timeout")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the faults are made with what Linux offers")
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_lesson_that_goes_wrong(tmp_path, monkeypatch, fault):
-    cell, options, sentence = FAULTS[fault]
-    write_lesson(tmp_path / "notebooks", "01", "print('done')")
+def test_a_lesson_that_goes_wrong(tmp_path, fault):
+    cell, timeout, words = FAULTS[fault]
     write_lesson(tmp_path / "notebooks", "02", "print('before')", cell, "print('after')")
     write_lesson(tmp_path / "notebooks", "03", "print('never')")
-    monkeypatch.setattr(series, "NOTEBOOKS", tmp_path / "notebooks")
-    report = tmp_path / "report"
-    arguments = ["report", "--dataset", "embedded", "--lessons", "01-03", "--output", str(report), *options]
-    result = CliRunner().invoke(cli.main, arguments)
-    assert result.exit_code == 1
-    assert result.stderr == f"Error: Lesson 02 Preprocess the images stopped in cell 4 {sentence}\n"
-    assert "Go on with: digits report --resume --dataset embedded --lessons 01-03 --output" in result.stdout
-    # what was done is kept
-    assert printed(report / "notebooks" / "01_explore_data.ipynb") == "done\n"
-    assert printed(report / "notebooks" / "02_preprocess.ipynb") == "before\n"
-    page = Page(report / "index.html")
-    assert "This report is not complete." in page.text
-    assert "01_explore_data.html" in page.values("href")
-    results = json.loads((report / "results.json").read_text(encoding="utf-8"))
-    assert [lesson["status"] for lesson in results["lessons"]] == ["complete", "failed", "not run"]
-    assert results["lessons"][1]["cells"][-1]["number"] == 4
+    folder, parameters = tmp_path / "report", {"dataset": "embedded"}
+    report = run_report(select_lessons("02-03"), folder, tmp_path / "notebooks", parameters, cell_timeout=timeout)
+    with pytest.raises(DigitsError, match=f"Lesson 02 Preprocess the images stopped in cell 4 .*{words}"):
+        raise DigitsError(report.failure)
+    assert printed(report.partial_notebook) == "before\n"
+    assert "This report is not complete." in Page(report.index).text
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    assert [lesson["status"] for lesson in results["lessons"]] == ["failed", "not run"]
+    assert results["lessons"][0]["cells"][-1]["number"] == 4
 
 
 # --- A disk that is full or read-only ---
 
 
 class Disk:
-    """A disk that is full after so many files as there is room for; only files that are written whole count."""
+    """A disk that is full after so many files as fit; only files that are written whole count."""
 
     def __init__(self, monkeypatch) -> None:
-        self.room, self.writes = 10**6, 0
-        self.write = files.tempfile.mkstemp
-        monkeypatch.setattr(files.tempfile, "mkstemp", self)
+        self.fits, self.writes, self.fsync = 10**6, 0, os.fsync
+        monkeypatch.setattr(folders.os, "fsync", self)
 
-    def __call__(self, **options):
+    def __call__(self, handle):
         self.writes += 1
-        if self.writes > self.room:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(options["dir"]))
-        return self.write(**options)
-
-
-# What is written for a lesson: its artifact, notebook, state, page, and the first page
-LESSON = ["stopped in cell 2", "but its notebook", *["but its results"] * 3]
-PARTS = {"The output folder", "The first page", *LESSON}
+        if self.writes > self.fits:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.fsync(handle)
 
 
 def test_whatever_cannot_be_written_is_one_sentence_and_the_report_goes_on_later(tmp_path, monkeypatch):
     lessons = select_lessons("01-02")
     for lesson in lessons:
         write_lesson(tmp_path / "notebooks", lesson.number, "1")
-    played, disk = PlayedLessons(monkeypatch), Disk(monkeypatch)
+    fake, disk = FakeLessons(monkeypatch), Disk(monkeypatch)
 
-    def run(**options):
-        played.ran.clear()
-        settings = {"dataset": "embedded", "say": lambda line: None, "quiet": True, **options}
-        return run_report(lessons, tmp_path / "report", tmp_path / "notebooks", **settings)
+    def run(resume=False):
+        fake.ran.clear()
+        return run_report(lessons, tmp_path / "report", tmp_path / "notebooks", {"dataset": "embedded"}, resume)
 
     assert run().complete
     whole = contents(tmp_path / "report" / "artifacts")
-    needed, disk.writes = disk.writes, 0
-    sentences = []
-    for room in range(needed):
+    needed = disk.writes
+    assert needed > 6  # marker, first page, notebook and state of two lessons, results, pages
+    for fits in range(needed):
         shutil.rmtree(tmp_path / "report")
-        disk.writes, disk.room = 0, room
+        disk.writes, disk.fits = 0, fits
         try:
             sentence = run().failure
-        except DigitsError as error:
+        except (DigitsError, OSError) as error:
             sentence = str(error)
         assert os.strerror(errno.ENOSPC) in sentence
         assert "\n" not in sentence
-        sentences.append(sentence)
-        done = len(played.ran)
-        disk.room = 10**6
+        done = len(fake.ran)
+        disk.fits = 10**6
         assert run(resume=True).complete
         assert contents(tmp_path / "report" / "artifacts") == whole
-        assert done + len(played.ran) in (2, 3), room  # a lesson that has ended is not run again
-    assert [next(part for part in PARTS if part in sentence) for sentence in sentences] == [
-        "The output folder", *["The first page"] * 2, *LESSON, *LESSON, *["The first page"] * 2
-    ]  # fmt: skip
+        assert done + len(fake.ran) in (2, 3), fits  # a lesson that has ended is not run again
+
+
+def test_what_a_lesson_says_of_itself_is_said_before_that_the_disk_is_full(tmp_path, monkeypatch):
+    write_lesson(tmp_path / "notebooks", "01", "1")
+    fake, disk = FakeLessons(monkeypatch), Disk(monkeypatch)
+
+    def fill(artifacts):
+        disk.fits = 0
+        raise LessonError("Lesson 01 stopped.")
+
+    fake.before["01"] = fill
+    report = run_report(select_lessons("01"), tmp_path / "report", tmp_path / "notebooks", {"dataset": "embedded"})
+    assert report.failure == "Lesson 01 stopped."
 
 
 FILL = """
-import os, pathlib
-folder = pathlib.Path(os.environ["DIGITS_ARTIFACTS_DIR"])
-with open(folder / "large", "wb", buffering=0) as file:
+with open("artifacts/large", "wb", buffering=0) as file:
     while True:
         file.write(bytes(2**16))
 """
@@ -149,37 +125,29 @@ def on_a_small_disk(folder, options):
     write_lesson(folder / "notebooks", "01", "print('done')")
     write_lesson(folder / "notebooks", "02", "print('before')", FILL)
     (folder / "disk").mkdir()
-    report = ["report", "--dataset", "embedded", "--lessons", "01-02", "--output", str(folder / "disk" / "report")]
-    command = [sys.executable, "-c", DRIVER, str(folder / "notebooks"), *report]
+    report = command(folder / "notebooks", folder / "disk" / "report", "--lessons", "01-02")
     small = ["unshare", "--mount", "--map-root-user", "sh", "-c", ON_A_SMALL_DISK, "sh", options, str(folder / "disk")]
     if sys.platform != "linux" or not shutil.which("unshare"):
         pytest.skip("a small disk is made with what Linux offers")
-    done = subprocess.run([*small, *command], capture_output=True, text=True, timeout=DEADLINE)
+    done = subprocess.run([*small, *report], capture_output=True, text=True, timeout=DEADLINE)
     if done.returncode == 77 or "unshare:" in done.stderr:
         pytest.skip(f"no small disk can be made here: {done.stderr}")
     return done
 
 
+@pytest.mark.slow
 def test_a_lesson_that_fills_the_disk(tmp_path):
     done = on_a_small_disk(tmp_path, "size=3m")
     assert done.returncode == 1
-    assert done.stderr == (
-        "Error: Lesson 02 Preprocess the images stopped in cell 4 (import os, pathlib): OSError: [Errno 28] No space "
-        "left on device; the disk is full, so make room and run again.\n"
-    )
+    assert done.stderr.startswith("Error: Lesson 02 Preprocess the images stopped in cell 4")
+    assert "No space left on device; the disk is full" in done.stderr and done.stderr.count("\n") == 1
     report = tmp_path / "disk.copy" / "report"
     assert printed(report / "notebooks" / "01_explore_data.ipynb") == "done\n"
-    page = Page(report / "index.html")
-    assert "This report is not complete." in page.text
-    assert "01_explore_data.html" in page.values("href")
-    assert json.loads((report / "results.json").read_text(encoding="utf-8"))["complete"] is False
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_read_only(tmp_path):
     done = on_a_small_disk(tmp_path, "size=3m,ro")
     assert done.returncode == 2
-    assert done.stderr == (
-        f"Error: The output folder {str(tmp_path / 'disk' / 'report')!r} cannot be written (Read-only file system): "
-        "choose another folder with --output.\n"
-    )
+    assert "cannot be written (Read-only file system)" in done.stderr and done.stderr.count("\n") == 1
     assert contents(tmp_path / "disk.copy") == {}

@@ -9,9 +9,11 @@ import shutil
 
 import pytest
 from html_page import everything, executed_lesson, small_report
+from sample_results import sample_evaluation
 
-from digits_helpers.pages import write_index, write_page
-from digits_helpers.results import collect_results
+from digits_tools.folders import write_json
+from digits_tools.report.pages import write_pages
+from digits_tools.report.results import collect_results
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
@@ -26,10 +28,13 @@ NARROW = {"width": 360, "height": 740}
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     """A report whose pages show everything that pages can show, in a folder with a blank and an umlaut."""
-    report, lessons = small_report(tmp_path_factory.mktemp("browser") / "the übung")
-    for lesson, figure_id in zip(lessons, ("6659b0c8", "5943d770"), strict=True):
-        write_page(lesson, executed_lesson(report, lesson, *everything(lesson.number, figure_id)), report)
-    write_index(report, collect_results(report))
+    report = small_report(tmp_path_factory.mktemp("browser") / "the übung")
+    for lesson in report.lessons:
+        executed_lesson(report, lesson, *everything(lesson.number))
+    (report.folder / "artifacts").mkdir()
+    write_json(report.folder / "artifacts" / "evaluation.json", sample_evaluation())
+    report.results = collect_results(report)
+    write_pages(report)
     return report
 
 

@@ -1,10 +1,12 @@
 """The report as a whole: what lies in its folder, what it says when a lesson stops, and what it refuses to begin."""
 
 import json
+import subprocess
 
 import jsonschema
 import pytest
 from html_page import Page
+from report_process import FakeLessons
 from sample_results import HEADLINE, changed, leave, sample_evaluation
 from tiny_lessons import PARAMETERS_05, printed, write_lesson
 
@@ -98,17 +100,25 @@ def test_the_headline_in_one_line(finished):
     )
 
 
-def test_facts_are_collected_once_and_git_runs_once(tmp_path, monkeypatch):
-    import subprocess
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """Lessons that need no kernel; set what lesson 05 leaves."""
+    write_lesson(tmp_path / "notebooks", "05", "1", parameters=PARAMETERS_05)
+    lessons = FakeLessons(monkeypatch)
 
-    import digits_tools.machine
+    def leave(evaluation):
+        text = json.dumps(evaluation)
+        lessons.before["05"] = lambda artifacts: (artifacts / "evaluation.json").write_text(text, encoding="utf-8")
 
-    commands = []
-    original = subprocess.run
-    monkeypatch.setattr(digits_tools.machine.subprocess, "run", lambda *a, **o: commands.append(a) or original(*a, **o))
-    for number in ("01", "02"):
-        write_lesson(tmp_path / "notebooks", number, "1")
-    assert run(tmp_path, "01-02")[0].complete
+    return leave
+
+
+def test_git_runs_once_in_a_report(tmp_path, monkeypatch, fake):
+    commands, original = [], subprocess.run
+    monkeypatch.setattr(
+        subprocess, "run", lambda *words, **options: commands.append(words) or original(*words, **options)
+    )
+    assert run(tmp_path, "05")[0].complete
     assert len(commands) <= 1
 
 
@@ -145,11 +155,9 @@ def test_what_05_left_before_it_failed_is_no_result(tmp_path):
     assert 'network = "shipped"' in report.notebook(report.lessons[0]).read_text(encoding="utf-8").replace("\\", "")
 
 
-def test_numbers_that_are_none_become_null(tmp_path):
-    left = changed(sample_evaluation(), float("nan"), "metrics", "test_accuracy", "value")
-    write_lesson(tmp_path / "notebooks", "05", leave(left), parameters=PARAMETERS_05)
-    report, _ = run(tmp_path, "05")
-    results = stored(report)  # json.dumps would write NaN, which no other language reads
+def test_numbers_that_are_none_become_null(tmp_path, fake):
+    fake(changed(sample_evaluation(), float("nan"), "metrics", "test_accuracy", "value"))
+    results = stored(run(tmp_path, "05")[0])  # json.dumps would write NaN, which no other language reads
     validate(results)
     assert results["metrics"]["test_accuracy"]["value"] is results["headline"] is None
 
@@ -166,11 +174,11 @@ def test_auto_is_resolved_once_for_all_lessons(tmp_path, monkeypatch):
     assert "MNIST" in text  # the notice
 
 
-def test_a_check_names_what_drifted(finished, tmp_path):
-    expected = changed(stored(finished[0]), "Dropout 0.4", "network", "layers", 3)
+def test_a_check_names_what_drifted(tmp_path, fake):
+    fake(sample_evaluation())
+    expected = changed(run(tmp_path, "05")[0].results, "Dropout 0.4", "network", "layers", 3)
     (tmp_path / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
-    write_lesson(tmp_path / "notebooks", "05", leave(sample_evaluation()), parameters=PARAMETERS_05)
-    report, _ = run(tmp_path, "05", parameters=GIVEN, check=tmp_path / "expected.json")
+    report, _ = run(tmp_path, "05", check=tmp_path / "expected.json")
     assert report.drifted == ["layers"]
     (row,) = [row for row in report.verdict if row["ok"] is False]
     assert (row["expected"], row["measured"]) == ("Dropout 0.4", "Dropout 0.25")
