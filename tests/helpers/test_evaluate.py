@@ -1,17 +1,19 @@
-"""Checks on the metrics, against scikit-learn, published values and calculations by hand."""
+"""Metrics against published values and calculations by hand, and the file that lesson 05 writes."""
+
+import json
 
 import numpy as np
 import pytest
-from sklearn import metrics
 
 from digits_helpers.evaluate import (
     calibrate,
-    class_scores,
-    confusion_matrix,
     coverage_curve,
+    save_evaluation,
     wilson_interval,
     worst_mistakes,
 )
+from digits_helpers.model import build_linear
+from digits_helpers.train import weights_digest
 
 
 @pytest.fixture
@@ -44,27 +46,6 @@ def test_wilson_interval_refuses_counts_that_are_no_proportion(successes, trials
 def test_wilson_interval_widens_with_confidence():
     narrow, wide = wilson_interval(90, 100, 0.8), wilson_interval(90, 100, 0.99)
     assert wide[0] < narrow[0] < 0.9 < narrow[1] < wide[1]
-
-
-def test_confusion_matrix_agrees_with_scikit_learn(answers):
-    labels, probabilities = answers
-    predictions = probabilities.argmax(axis=1)
-    assert np.array_equal(confusion_matrix(labels, predictions), metrics.confusion_matrix(labels, predictions))
-
-
-def test_class_scores_agree_with_scikit_learn(answers):
-    labels, probabilities = answers
-    predictions = probabilities.argmax(axis=1)
-    scores = class_scores(confusion_matrix(labels, predictions))
-    expected = metrics.precision_recall_fscore_support(labels, predictions)
-    for ours, theirs in zip((scores.precision, scores.recall, scores.f1), expected):
-        np.testing.assert_allclose(ours, theirs)
-
-
-def test_class_scores_of_classes_that_never_occur_are_zero():
-    scores = class_scores(np.array([[2, 0], [0, 0]]))
-    assert (scores.precision[1], scores.recall[1], scores.f1[1]) == (0, 0, 0)
-    assert scores.precision[0] == 1
 
 
 def test_worst_mistakes_are_wrong_and_in_order_of_their_loss(answers):
@@ -108,3 +89,24 @@ def test_coverage_curve_by_hand():
     shares, accuracies = coverage_curve(probabilities, np.array([1, 0, 1, 1]))
     assert shares.tolist() == [0.25, 0.5, 0.75, 1.0]
     assert accuracies.tolist() == [1.0, 1.0, 1.0, 0.75]  # the least sure answer, 0.6, is the wrong one
+
+
+def test_the_evaluation_is_written_in_its_final_shape(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = build_linear()
+    metrics = {"test_accuracy": (np.int64(81), 263), "test_loss": np.float32(0.25)}
+    save_evaluation(model, "shipped", np.diag(np.arange(10)), metrics)
+    evaluation = json.loads((tmp_path / "artifacts" / "evaluation.json").read_text(encoding="utf-8"))
+    assert sorted(evaluation) == ["confusion_matrix", "metrics", "network"]
+    accuracy = evaluation["metrics"]["test_accuracy"]
+    assert accuracy.keys() == {"value", "low", "high", "n"}
+    assert accuracy["n"] == 263
+    assert (accuracy["low"], accuracy["value"], accuracy["high"]) == pytest.approx((0.2553, 0.3080, 0.3662), abs=1e-4)
+    assert evaluation["metrics"]["test_loss"] == {"value": 0.25}
+    assert evaluation["network"] == {
+        "origin": "shipped",
+        "weights_sha256": weights_digest(model),
+        "layers": ["Flatten", "Dense 10, softmax"],
+        "parameter_count": 7850,
+    }
+    assert evaluation["confusion_matrix"][9] == [0] * 9 + [9]

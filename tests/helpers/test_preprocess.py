@@ -1,9 +1,12 @@
-"""Checks on scaling, one-hot labels, splits and the input check."""
+"""Scaling, one-hot labels, splits and the input check."""
+
+import doctest
+import hashlib
 
 import numpy as np
 import pytest
 
-from digits_helpers.data import load_digits
+from digits_helpers import preprocess
 from digits_helpers.preprocess import (
     InputError,
     check_input,
@@ -14,12 +17,6 @@ from digits_helpers.preprocess import (
     scale_images,
     split_indices,
 )
-
-
-@pytest.fixture(scope="module")
-def embedded():
-    """The digits that are on every machine."""
-    return load_digits("embedded")
 
 
 @pytest.fixture(scope="module")
@@ -55,46 +52,48 @@ def test_split_holds_every_index_once_and_is_stratified(embedded):
     assert sorted([*training, *validation]) == list(range(len(embedded.train_labels)))
     # A tenth of 1,437 rounded up by scikit-learn; each class within one image of its tenth.
     assert len(validation) == 144
-    whole = np.bincount(embedded.train_labels)
-    part = np.bincount(embedded.train_labels[validation])
+    whole, part = np.bincount(embedded.train_labels), np.bincount(embedded.train_labels[validation])
     assert np.abs(part - whole / 10).max() < 1
 
 
-def test_split_is_the_same_every_time_and_follows_its_seed(embedded):
+def test_split_follows_its_seed(embedded):
     first, second, other = (split_indices(embedded.train_labels, seed=seed)[1] for seed in (0, 0, 1))
     assert np.array_equal(first, second)
     assert not np.array_equal(first, other)
 
 
-def test_mnist_split_has_the_sizes_that_the_lessons_name(mnist):
-    training, validation = split_indices(mnist.train_labels)
-    assert (len(training), len(validation)) == (54_000, 6_000)
+# Which images are validation images decides every number from lesson 02 on, also of the network that ships.
+@pytest.mark.parametrize(
+    ("name", "size", "digest"),
+    [
+        ("embedded", 144, "e67cab38cee48c927dffa77e5b9b74e62e8b3952f06c52c7544d4bf7b8072e05"),
+        ("mnist", 6000, "e36371dbccd914272d44e6f7c0a4c7d8ac6336082e278dc4224ae9cb246d2764"),
+    ],
+)
+def test_split_is_the_one_that_the_stored_results_were_made_with(request, name, size, digest):
+    _, validation = split_indices(request.getfixturevalue(name).train_labels)
+    assert len(validation) == size
+    assert hashlib.sha256(validation.astype("<i8").tobytes()).hexdigest() == digest
 
 
-def test_training_data_come_from_the_training_set_alone(embedded):
+def test_training_data_are_the_training_set_in_pairs(embedded):
     data = prepare_training(embedded)
-    rows = {image.tobytes() for image in scale_images(embedded.train_images)}
-    for images in (data.train_images, data.validation_images):
-        assert all(image.tobytes() in rows for image in images)
-    assert len(data.train_images) + len(data.validation_images) == len(embedded.train_images)
+    x_train, y_train, x_val, y_val = data
+    assert data.x_val is x_val
+    label_of = {
+        image.tobytes(): label for image, label in zip(embedded.train_images, embedded.train_labels, strict=True)
+    }
+    for images, labels in ((x_train, y_train), (x_val, y_val)):
+        pixels = np.round(images[..., 0] * 255).astype(np.uint8)
+        assert [label_of[image.tobytes()] for image in pixels] == labels.argmax(axis=1).tolist()
+        check_input(images, labels)
+    assert len(x_train) + len(x_val) == len(embedded.train_images)
 
 
-def test_images_and_labels_stay_in_pairs(embedded):
-    data = prepare_training(embedded)
-    label_of = {scale_images(image[np.newaxis]).tobytes(): label for image, label in zip(embedded.train_images, embedded.train_labels)}
-    for images, labels in ((data.train_images, data.train_labels), (data.validation_images, data.validation_labels)):
-        assert [label_of[image.tobytes()] for image in images] == labels.argmax(axis=1).tolist()
-
-
-def test_test_set_is_scaled_and_its_labels_stay_integers(embedded):
-    images, labels = prepare_test(embedded)
-    assert images.shape == (len(embedded.test_images), 28, 28, 1)
-    assert images.max() <= 1
-    assert labels is embedded.test_labels
-
-
-def test_right_input_passes(right):
-    check_input(*right)
+def test_test_set_is_prepared_in_the_same_way(embedded):
+    x_test, y_test = prepare_test(embedded)
+    check_input(x_test, y_test)
+    assert np.array_equal(y_test.argmax(axis=1), embedded.test_labels)
 
 
 WRONG = {
@@ -102,7 +101,7 @@ WRONG = {
     "channel axis first": (lambda x, y: (np.moveaxis(x, -1, 1), y), "channel axis last"),
     "not scaled": (lambda x, y: (x * 255, y), "divide them by 255"),
     "negative": (lambda x, y: (x - 0.5, y), "0 to 1 is needed"),
-    "scaled twice": (lambda x, y: (x / 255, y), "divided by 255 twice"),
+    "scaled twice": (lambda x, y: (x / 255, y), "twice"),
     "integers as labels": (lambda x, y: (x, y.argmax(axis=1)), "one-hot"),
     "one label too few": (lambda x, y: (x, y[1:]), "one-hot"),
     "two ones in a row": (lambda x, y: (x, np.maximum(y, np.roll(y, 1, axis=1))), "one-hot"),
@@ -112,13 +111,19 @@ WRONG = {
 
 @pytest.mark.parametrize("mistake", WRONG)
 def test_wrong_input_is_named(right, mistake):
-    change, words = WRONG[mistake]
-    with pytest.raises(InputError, match=words):
+    change, keyword = WRONG[mistake]
+    with pytest.raises(InputError, match=keyword):
         check_input(*change(*right))
 
 
 def test_few_images_are_not_judged_by_their_pairing(right):
     images, labels = right
-    check_pairing(images[:99], np.roll(labels[:99], 1, axis=0))  # would fail if judged: the next test shows it
+    check_pairing(images[:99], np.roll(labels[:99], 1, axis=0))  # would fail if judged: the next line shows it
     with pytest.raises(InputError):
         check_pairing(images[:1000], np.random.default_rng(0).permutation(labels[:1000]))
+
+
+def test_examples_in_docstrings():
+    results = doctest.testmod(preprocess)
+    assert results.failed == 0
+    assert results.attempted >= 4

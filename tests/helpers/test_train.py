@@ -1,263 +1,175 @@
-"""Checks on the epoch log, on saved runs, and on the network that ships with the series."""
+"""The record of a training, the path of a network, and the network that comes with the series."""
 
 import json
-import os
-import re
+import zipfile
 
+import keras
 import numpy as np
 import pytest
 
-from digits_helpers.startup import quiet_startup
-
-with quiet_startup():
-    import keras
-
 from digits_helpers import train
-from digits_helpers.data import load_digits
-from digits_helpers.model import build_linear, build_reference, compile_model
-
-HISTORY = {"loss": [0.51234567, 0.25], "accuracy": [0.8, 0.9], "val_loss": [0.4, 0.3], "val_accuracy": [0.85, 0.95]}
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return load_digits("embedded")
-
-
-@pytest.fixture
-def recipe(digits):
-    return train.make_recipe(digits, seed=3, epochs=2, batch_size=64)
-
-
-@pytest.fixture
-def run(tmp_path, recipe):
-    """A folder with a saved run of a small network (which network it is does not matter to the files)."""
-    keras.utils.set_random_seed(0)
-    train.save_run(tmp_path, compile_model(build_linear()), HISTORY, recipe, seconds=1.26)
-    return tmp_path
+from digits_helpers.evaluate import wilson_interval
+from digits_helpers.model import build_linear, build_reference, describe_layers
+from digits_helpers.preprocess import prepare_test
+from digits_helpers.train import RunError
 
 
 @pytest.fixture(scope="module")
-def shipped(tmp_path_factory, digits):
-    """A folder with an untrained reference network in the form in which the series ships one."""
+def artifacts(tmp_path_factory, embedded):
+    """A folder in which a short training of a small network is saved, as lesson 04 saves its own."""
+    folder = tmp_path_factory.mktemp("run") / "artifacts"
+    folder.mkdir()
     keras.utils.set_random_seed(0)
-    run, folder = tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("shipped")
-    recipe = train.make_recipe(digits, seed=0, epochs=1, batch_size=128)
-    train.save_run(run, compile_model(build_reference()), HISTORY, recipe, seconds=1)
-    train.ship_network(run, folder)
-    return run, folder
+    model = build_linear()
+    model.compile(loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
+    x, y = prepare_test(embedded)
+    history = model.fit(x, y, batch_size=64, epochs=2, validation_data=(x[:50], y[:50]), verbose=0)
+    model.save(folder / "reference.keras")
+    train.save_record(folder / "reference.json", embedded, history, seed=3, epochs=2, batch_size=64)
+    return folder
 
 
-def copy(folder, destination):
-    for path in folder.iterdir():
-        (destination / path.name).write_bytes(path.read_bytes())
-    return destination
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory, artifacts):
+    """The same network as it would come with the series."""
+    folder = tmp_path_factory.mktemp("shipped") / "networks"
+    train.ship_network(artifacts, folder)
+    return folder
 
 
-def fit_small(callbacks, epochs=2):
-    keras.utils.set_random_seed(0)
-    images, labels = np.random.default_rng(0).random((64, 28, 28, 1), np.float32), np.eye(10)[np.arange(64) % 10]
-    model = compile_model(build_linear())
-    model.fit(images, labels, epochs=epochs, batch_size=16, verbose=0, validation_data=(images, labels), callbacks=callbacks)
-    return model, images
-
-
-class Bar:
-    """Stands for tqdm's progress bar and remembers what happened to it."""
-
-    def __init__(self, **options):
-        self.options, self.ticks, self.closed = options, 0, False
-
-    def update(self):
-        self.ticks += 1
-
-    def close(self):
-        self.closed = True
-
-
-def test_epoch_log_prints_a_line_per_epoch_and_no_times(capsys, monkeypatch):
-    monkeypatch.setattr(train, "tqdm", Bar)
-    fit_small([train.EpochLog()])
-    printed = capsys.readouterr()
-    assert re.fullmatch(
-        r"(epoch  [12]/2: loss \d\.\d{4}, accuracy \d+\.\d%, validation accuracy \d+\.\d%\n){2}",
-        printed.out,
-    )
-    assert printed.err == ""
-
-
-def test_progress_bar_counts_every_batch_and_goes_away(monkeypatch):
-    monkeypatch.setattr(train, "tqdm", Bar)
-    log = train.EpochLog()
-    fit_small([log])
-    assert log.bar.options["total"] == log.bar.ticks == 8  # 64 images in batches of 16, two epochs
-    assert log.bar.closed
-    assert log.bar.options["leave"] is False
-
-
-@pytest.mark.parametrize(("value", "disabled"), [("1", True), (None, False)])
-def test_progress_bar_can_be_switched_off(monkeypatch, value, disabled):
-    monkeypatch.setattr(train, "tqdm", Bar)
-    monkeypatch.setenv("TQDM_DISABLE", value) if value else monkeypatch.delenv("TQDM_DISABLE", raising=False)
-    log = train.EpochLog()
-    fit_small([log], epochs=1)
-    assert log.bar.options["disable"] is disabled
-
-
-def test_epoch_line_without_validation():
-    assert train.epoch_line(1, 3, {"loss": 1.0, "accuracy": 0.5}) == "epoch  1/3: loss 1.0000, accuracy 50.0%"
-
-
-def test_probability_log_starts_before_training_and_follows_every_epoch():
-    watch = train.ProbabilityLog(np.zeros((2, 28, 28, 1), np.float32))
-    model, _ = fit_small([watch])
-    assert len(watch.history) == 3
-    assert all(rows.shape == (2, 10) for rows in watch.history)
-    # An empty image reaches a linear model as its bias alone, and biases start at zero: a tenth each.
-    np.testing.assert_allclose(watch.history[0], 0.1, atol=1e-6)
-    np.testing.assert_allclose(watch.history[-1], model.predict(watch.images, verbose=0), atol=1e-6)
-
-
-def test_saved_run_comes_back_as_it_was(run, recipe):
-    loaded = train.load_run(run, recipe)
-    keras.utils.set_random_seed(0)
-    expected = compile_model(build_linear())
-    assert loaded.origin == "own"
-    assert loaded.recipe == recipe
-    assert loaded.history["loss"] == [0.512346, 0.25]
-    assert all(np.array_equal(a, b) for a, b in zip(loaded.model.get_weights(), expected.get_weights(), strict=True))
-    assert loaded.digest[:12] in loaded.description
-    assert "your lesson 04" in loaded.description
-
-
-def test_saving_again_replaces_the_older_run(run, recipe):
-    keras.utils.set_random_seed(1)
-    other = compile_model(build_linear())
-    train.save_run(run, other, HISTORY, recipe, seconds=1)
-    assert train.load_run(run, recipe).digest == train.weights_digest(other)
-    assert sorted(path.name for path in run.iterdir()) == ["reference.keras", "training.json"]
-
-
-def test_a_run_that_died_while_saving_is_no_run(run, recipe, monkeypatch):
-    def die(*arguments, **options):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(train, "write_json", die)
-        with pytest.raises(KeyboardInterrupt):
-            train.save_run(run, compile_model(build_linear()), HISTORY, recipe, seconds=1)
-    with pytest.raises(train.RunError, match="holds no trained network"):
-        train.load_run(run, recipe)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("seed", 4), ("epochs", 3), ("batch_size", 128), ("dataset", "mnist"), ("network", "linear")]
-)
-def test_a_run_of_another_recipe_is_refused_by_name(run, recipe, name, value):
-    with pytest.raises(train.RunError, match=rf"{name} = .* where {value!r} is asked for.*lesson 04"):
-        train.load_run(run, {**recipe, name: value})
-
-
-def test_a_run_of_other_data_under_the_same_name_is_refused(run, recipe):
-    with pytest.raises(train.RunError, match="other images or labels under the same name"):
-        train.load_run(run, {**recipe, "data_sha256": "0" * 64})
-
-
-@pytest.mark.parametrize("missing", ["reference.keras", "training.json"])
-def test_a_missing_run_names_the_lesson(run, recipe, missing):
-    (run / missing).unlink()
-    with pytest.raises(train.RunError, match="holds no trained network.*run lesson 04"):
-        train.load_run(run, recipe)
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"recipe": null}', "null", "\x00"])
-def test_a_damaged_record_is_named(run, recipe, content):
-    (run / "training.json").write_text(content, encoding="utf-8")
-    with pytest.raises(train.RunError, match="training.json .*damaged.*lesson 04"):
-        train.load_run(run, recipe)
-
-
-@pytest.mark.parametrize("keep", [0, 100, 5000])
-def test_a_truncated_model_is_named(run, recipe, keep):
-    path = run / "reference.keras"
-    path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(train.RunError, match="reference.keras .*damaged.*lesson 04"):
-        train.load_run(run, recipe)
-
-
-def test_a_model_that_is_not_the_recorded_one_is_refused(run, recipe):
-    keras.utils.set_random_seed(9)
-    compile_model(build_linear()).save(run / "reference.keras")
-    with pytest.raises(train.RunError, match="are not the ones that training.json describes"):
-        train.load_run(run, recipe)
-
-
-def test_shipping_rounds_to_float16_and_stays_small(shipped, monkeypatch):
-    run, folder = shipped
-    monkeypatch.setenv("DIGITS_NETWORKS_DIR", str(folder))
-    network = train.load_shipped()
-    original = train.load_run(run, network.recipe)
-    assert network.origin == "shipped"
-    assert (folder / "reference.npz").stat().st_size < 5_000_000
-    for rounded, exact in zip(network.model.get_weights(), original.model.get_weights(), strict=True):
-        assert np.array_equal(rounded, exact.astype(np.float16).astype(np.float32))
-    assert network.digest == train.weights_digest(network.model)
-    assert network.history == original.history
-
-
-def test_shipping_twice_gives_the_same_bytes(shipped, tmp_path):
-    run, folder = shipped
-    train.ship_network(run, tmp_path)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
-        path.name: path.read_bytes() for path in folder.iterdir()
+def test_a_record_comes_back_as_it_was(artifacts, embedded):
+    record = train.load_record(artifacts / "reference.json")
+    history = record.pop("history")
+    assert record == {
+        "dataset": "embedded",
+        "data_sha256": embedded.digest,
+        "seed": 3,
+        "epochs": 2,
+        "batch_size": 64,
     }
+    assert sorted(history) == ["accuracy", "loss", "val_accuracy", "val_loss"]
+    assert all(values == [round(value, 6) for value in values] and len(values) == 2 for values in history.values())
 
 
-def test_shipping_without_a_run_says_so(tmp_path):
-    with pytest.raises(train.RunError, match="holds no trained network"):
-        train.ship_network(tmp_path, tmp_path)
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "{}", "null", "\x00"])
+def test_a_missing_or_damaged_record_names_the_lesson(tmp_path, content):
+    path = tmp_path / "reference.json"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(RunError, match="reference.json.*lesson 04"):
+        train.load_record(path)
 
 
-def _flip(data):
-    return data[:100_000] + bytes([data[100_000] ^ 1]) + data[100_001:]
+def test_the_own_network_is_in_the_current_folder(artifacts, monkeypatch):
+    monkeypatch.chdir(artifacts.parent)
+    assert train.network_path("own").samefile(artifacts / "reference.keras")
 
 
-DAMAGES = {
-    "weights missing": ("reference.npz", None),
-    "record missing": ("reference.json", None),
-    "weights truncated": ("reference.npz", lambda data: data[: len(data) // 2]),
-    "weights empty": ("reference.npz", lambda data: b""),
-    "one bit flipped": ("reference.npz", _flip),
-    "a web page": ("reference.npz", lambda data: b"<html>not found</html>"),
-    "record empty": ("reference.json", lambda data: b""),
-    "record without digest": ("reference.json", lambda data: data.replace(b"weights_sha256", b"other")),
-    "record of another network": ("reference.json", lambda data: re.sub(rb'(sha256": ")[0-9a-f]', rb"\1x", data)),
-}
+def test_without_an_own_network_the_lesson_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunError, match="lesson 04"):
+        train.network_path("own")
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_shipped_network_is_named(shipped, tmp_path, monkeypatch, damage):
-    name, change = DAMAGES[damage]
-    path = copy(shipped[1], tmp_path) / name
-    path.unlink() if change is None else path.write_bytes(change(path.read_bytes()))
+def test_the_folder_of_the_shipped_network_can_be_chosen(shipped, tmp_path, monkeypatch):
+    monkeypatch.setenv("DIGITS_NETWORKS_DIR", str(shipped))
+    assert train.network_path("shipped") == shipped / "reference.keras"
     monkeypatch.setenv("DIGITS_NETWORKS_DIR", str(tmp_path))
-    with pytest.raises(train.RunError, match="ships with the series is missing or damaged: install"):
-        train.load_shipped()
+    with pytest.raises(RunError, match="install the package again"):
+        train.network_path("shipped")
 
 
-def test_pickled_weights_are_not_unpickled(shipped, tmp_path, monkeypatch):
-    class Trap:
-        def __reduce__(self):
-            return os.mkdir, (str(tmp_path / "sprung"),)
-
-    np.savez(copy(shipped[1], tmp_path) / "reference.npz", weights_0=np.array([Trap()], dtype=object))
-    monkeypatch.setenv("DIGITS_NETWORKS_DIR", str(tmp_path))
-    with pytest.raises(train.RunError, match="damaged"):
-        train.load_shipped()
-    assert not (tmp_path / "sprung").exists()
+@pytest.mark.parametrize("network", ["auto", "", None, 5])
+def test_an_unknown_network_is_named(network):
+    with pytest.raises(RunError, match='only "own" and "shipped"') as caught:
+        train.network_path(network)
+    assert repr(network) in str(caught.value)
 
 
-def test_the_spread_of_trainings_belongs_to_the_shipped_recipe():
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_the_shipped_network_is_the_trained_one_rounded(artifacts, shipped):
+    own = keras.models.load_model(artifacts / "reference.keras")
+    model = keras.models.load_model(shipped / "reference.keras")
+    for rounded, exact in zip(model.get_weights(), own.get_weights(), strict=True):
+        assert rounded.dtype == np.float32
+        assert np.array_equal(rounded, exact.astype(np.float16).astype(np.float32))
+    assert describe_layers(model) == describe_layers(own)
+    record = train.load_record(shipped / "reference.json")
+    assert record.pop("weights_sha256") == train.weights_digest(model)
+    assert record == train.load_record(artifacts / "reference.json")
+
+
+def test_the_shipped_network_is_compiled_and_remembers_nothing_of_its_training(artifacts, shipped, embedded):
+    own = keras.models.load_model(artifacts / "reference.keras")
+    model = keras.models.load_model(shipped / "reference.keras")
+    x, y = prepare_test(embedded)
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(own.evaluate(x, y, verbose=0), abs=1e-3)
+    assert int(own.optimizer.iterations) > int(model.optimizer.iterations) == 0
+    assert float(model.optimizer.learning_rate) == float(own.optimizer.learning_rate)
+
+
+def test_the_same_network_is_shipped_as_the_same_bytes(artifacts, shipped, tmp_path):
+    train.ship_network(artifacts, tmp_path)
+    for path in shipped.iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+    with zipfile.ZipFile(tmp_path / "reference.keras") as archive:
+        assert {member.date_time[0] for member in archive.infolist()} == {1980}
+        assert b"shared_object_id" not in archive.read("config.json")
+
+
+@pytest.mark.parametrize("damage", ["no record", "no network", "damaged network"])
+def test_nothing_is_shipped_without_a_whole_training(artifacts, tmp_path, damage):
+    for path in artifacts.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes()[: 100 if damage == "damaged network" else None])
+    (tmp_path / "reference.json").write_bytes((artifacts / "reference.json").read_bytes())
+    if damage != "damaged network":
+        (tmp_path / ("reference.json" if damage == "no record" else "reference.keras")).unlink()
+    with pytest.raises(RunError, match="lesson 04"):
+        train.ship_network(tmp_path, tmp_path / "shipped")
+    assert not (tmp_path / "shipped").exists()
+
+
+def test_the_digest_of_weights_follows_each_of_them():
+    model = build_linear()
+    before = train.weights_digest(model)
+    weights = model.get_weights()
+    weights[1][3] += 1e-3
+    model.set_weights(weights)
+    assert len(before) == 64
+    assert train.weights_digest(model) != before
+
+
+# --- What is in the package ---
+
+
+@pytest.fixture
+def package(monkeypatch):
+    monkeypatch.delenv("DIGITS_NETWORKS_DIR", raising=False)
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_the_network_in_the_package_is_the_reference_network(package):
+    path = train.network_path("shipped")
+    record = train.load_record(path.with_suffix(".json"))
+    model = keras.models.load_model(path)
+    assert describe_layers(model) == describe_layers(build_reference())
+    assert record["weights_sha256"] == train.weights_digest(model)
+    assert (record["dataset"], record["seed"], record["epochs"], record["batch_size"]) == ("mnist", 0, 10, 128)
+    assert len(record["history"]["val_accuracy"]) == 10
+    assert path.stat().st_size < 5_000_000
+
+
+def test_the_network_in_the_package_reaches_its_accuracy(package, mnist):
+    path = train.network_path("shipped")
+    assert train.load_record(path.with_suffix(".json"))["data_sha256"] == mnist.digest
+    x_test, y_test = prepare_test(mnist)
+    probabilities = keras.models.load_model(path).predict(x_test, batch_size=500, verbose=0)
+    right = int((probabilities.argmax(axis=1) == y_test.argmax(axis=1)).sum())
+    # 99.0 % is what the series promises of the reference recipe; it was measured at 99.2 %.
+    assert wilson_interval(right, len(y_test))[0] > 0.989
+
+
+def test_the_spread_of_trainings_belongs_to_the_shipped_network(package):
     groups = train.load_spread()
     assert list(groups) == ["one seed, several kinds of machine", "several seeds, one kind of machine"]
     one_seed, one_kind = groups.values()
@@ -266,9 +178,10 @@ def test_the_spread_of_trainings_belongs_to_the_shipped_recipe():
     assert len({(run["threads"], run["kind"]) for run in one_kind}) == 1
     assert len({run["seed"] for run in one_kind}) == len(one_kind) >= 3
     assert all(0.98 < run["validation_accuracy"] < 1 for run in one_seed + one_kind)
-    networks = train.shipped_folder()
-    recipes = [json.loads((networks / name).read_text(encoding="utf-8"))["recipe"] for name in ("spread.json", "reference.json")]
-    assert recipes[0] == {name: value for name, value in recipes[1].items() if name != "seed"}
+    recipe = json.loads((train.networks_folder() / "spread.json").read_text(encoding="utf-8"))["recipe"]
+    record = train.load_record(train.networks_folder() / "reference.json")
+    for name in ("dataset", "data_sha256", "epochs", "batch_size"):
+        assert recipe[name] == record[name]
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", "{}"])
@@ -276,68 +189,5 @@ def test_a_damaged_spread_is_named(tmp_path, monkeypatch, content):
     if content is not None:
         (tmp_path / "spread.json").write_text(content, encoding="utf-8")
     monkeypatch.setenv("DIGITS_NETWORKS_DIR", str(tmp_path))
-    with pytest.raises(train.RunError, match=r"spread\.json that ships with the series is missing or damaged: install"):
+    with pytest.raises(RunError, match=r"spread\.json.*install"):
         train.load_spread()
-
-
-class Mnist:
-    """Stands for MNIST where only its name counts."""
-
-    name, title, digest = "mnist", "MNIST", "0" * 64
-
-
-def test_auto_takes_the_own_network_where_there_is_one(run, recipe, digits):
-    assert train.load_network("auto", digits, run, recipe).origin == "own"
-
-
-def test_auto_takes_the_shipped_network_on_mnist_otherwise(tmp_path, shipped, recipe, monkeypatch):
-    monkeypatch.setenv("DIGITS_NETWORKS_DIR", str(shipped[1]))
-    assert train.load_network("auto", Mnist, tmp_path, recipe).origin == "shipped"
-    assert train.load_network("shipped", Mnist, tmp_path, recipe).origin == "shipped"
-
-
-def test_auto_does_not_pass_over_an_own_network_of_another_recipe(run, recipe, shipped, monkeypatch):
-    monkeypatch.setenv("DIGITS_NETWORKS_DIR", str(shipped[1]))
-    with pytest.raises(train.RunError, match="trained with dataset = 'embedded' where 'mnist'"):
-        train.load_network("auto", Mnist, run, {**recipe, "dataset": "mnist"})
-
-
-def test_own_without_a_run_stops_on_mnist_too(tmp_path, recipe):
-    with pytest.raises(train.RunError, match="run lesson 04"):
-        train.load_network("own", Mnist, tmp_path, recipe)
-
-
-def test_other_data_than_mnist_need_an_own_network(tmp_path, digits, recipe):
-    with pytest.raises(train.RunError, match="run lesson 04"):
-        train.load_network("auto", digits, tmp_path, recipe)
-    with pytest.raises(train.RunError, match="was trained on MNIST.*run lesson 04"):
-        train.load_network("shipped", digits, tmp_path, recipe)
-
-
-def test_the_network_in_the_package_is_whole_and_made_by_the_reference_recipe(monkeypatch):
-    monkeypatch.delenv("DIGITS_NETWORKS_DIR", raising=False)
-    network = train.load_shipped()
-    assert network.model.count_params() == 2_380_938
-    recipe = network.recipe
-    assert (recipe["dataset"], recipe["seed"], recipe["epochs"], recipe["batch_size"]) == ("mnist", 0, 10, 128)
-    assert len(network.history["val_accuracy"]) == 10
-
-
-def test_the_network_in_the_package_reaches_its_accuracy(mnist, monkeypatch):
-    monkeypatch.delenv("DIGITS_NETWORKS_DIR", raising=False)
-    from digits_helpers.preprocess import prepare_test
-
-    network = train.load_shipped()
-    assert network.recipe["data_sha256"] == mnist.digest
-    images, labels = prepare_test(mnist)
-    predictions = network.model.predict(images, batch_size=500, verbose=0).argmax(axis=1)
-    # 99.0 % is what the series promises of the reference recipe; it was measured at 99.2 %.
-    assert np.mean(predictions == labels) >= 0.99
-
-
-def test_the_stored_lesson_05_shows_the_network_in_the_package():
-    from pathlib import Path
-
-    digest = json.loads((train.shipped_folder() / "reference.json").read_text(encoding="utf-8"))["weights_sha256"]
-    notebook = (Path(__file__).parents[1] / "notebooks" / "05_evaluate.ipynb").read_text(encoding="utf-8")
-    assert f"shipped with the series, weights {digest[:12]}" in notebook
