@@ -42,5 +42,6 @@ def selection_bias(ax: Axes, scores: NDArray[np.float64], labels: int) -> Axes:
         title=f"{len(scores)} random guessers on the same {labels:,} labels", xlabel="accuracy (%)", ylabel="guessers"
     )
     ax.set_ylim(0, bars.max() * 1.3)  # room for the legend above the bars
+    ax.yaxis.get_major_locator().set_params(integer=True)
     ax.legend(loc="upper center", ncols=2)
     return ax
