@@ -100,41 +100,26 @@ LESSONS = (
 
 @dataclass(frozen=True)
 class CellTime:
-    """How long one cell took.
+    """How long one cell took."""
 
-    Attributes:
-        number: from 1, in the numbering of the stored notebook.
-        seconds: wall time, rounded to 0.01.
-        source: first line of the cell.
-    """
-
-    number: int
-    seconds: float
-    source: str
+    number: int  # from 1, in the numbering of the stored notebook
+    seconds: float  # wall time, rounded to 0.01
+    source: str  # first line of the cell
 
 
 @dataclass(frozen=True)
 class LessonTimes:
-    """How long a lesson took.
+    """How long a lesson took."""
 
-    Attributes:
-        seconds: wall time with the start and the end of the kernel, rounded to 0.1.
-        cells: the code cells that were executed, in order.
-    """
-
-    seconds: float
-    cells: list[CellTime] = field(default_factory=list)
+    seconds: float  # wall time with the start and the end of the kernel, rounded to 0.1
+    cells: list[CellTime] = field(default_factory=list)  # that were executed, in order
 
 
 class LessonError(DigitsError):
-    """A lesson stopped before its end.
-
-    Attributes:
-        times: how long it and its cells took until then.
-    """
+    """A lesson stopped before its end."""
 
     exit_code = FAILED
-    times: LessonTimes = LessonTimes(0.0)
+    times = LessonTimes(0.0)  # how long it and its cells took until then
 
 
 class Interrupted(LessonError):

@@ -31,7 +31,6 @@ SETTINGS = (
 INSTRUCTIONS = {"SSE4.1": "sse4_1", "AVX": "avx", "AVX2": "avx2", "AVX-512": "avx512f avx512bw avx512dq avx512vl"}
 # Features for which TensorFlow switches oneDNN on by itself, on Linux only (tensorflow/core/util/port.cc).
 NETWORK_FEATURES = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}
-CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def installed_version(name: str) -> str | None:
@@ -49,25 +48,15 @@ def package_versions(names: tuple[str, ...] = OUTPUT_AFFECTING_PACKAGES + OTHER_
 
 @dataclass(frozen=True)
 class Machine:
-    """What computes.
-
-    Attributes:
-        system: "Linux", "Darwin" or "Windows".
-        architecture: as `platform.machine` gives it, for example "x86_64" or "arm64".
-        processor: its name.
-        features: its instructions, named as in Linux's /proc/cpuinfo; None where they are unknown, as elsewhere.
-        processors: how many this process may use.
-        memory: bytes that this process may use.
-        settings: those environment variables of `SETTINGS` that are set.
-    """
+    """What computes; `system` and `architecture` are named as in `platform`."""
 
     system: str = field(default_factory=platform.system)
     architecture: str = field(default_factory=platform.machine)
     processor: str = "unknown"
-    features: frozenset[str] | None = None
-    processors: int = 1
-    memory: int | None = None
-    settings: dict[str, str] = field(default_factory=dict)
+    features: frozenset[str] | None = None  # its instructions, named as in /proc/cpuinfo; None where unknown
+    processors: int = 1  # that this process may use
+    memory: int | None = None  # bytes
+    settings: dict[str, str] = field(default_factory=dict)  # those of `SETTINGS` that are set
 
     @property
     def is_x86(self) -> bool:
@@ -115,11 +104,7 @@ class Machine:
 
 
 def allowed_instructions(best: str, limit: str) -> str:
-    """Apply ONEDNN_MAX_CPU_ISA (for example "AVX2" or "AVX512_CORE_BF16") to the best instructions.
-
-    >>> allowed_instructions("AVX-512", "AVX2"), allowed_instructions("AVX2", "AVX512_CORE")
-    ('AVX2', 'AVX2')
-    """
+    """Apply ONEDNN_MAX_CPU_ISA (for example "AVX2" or "AVX512_CORE_BF16") to the best instructions."""
     prefixes = {"SSE41": "SSE4.1", "AVX512": "AVX-512", "AVX10": "AVX-512", "AVX2": "AVX2", "AVX": "AVX"}
     most = next((name for prefix, name in prefixes.items() if limit.upper().startswith(prefix)), None)
     if most is None or best not in INSTRUCTIONS:  # oneDNN ignores what it does not know
@@ -129,6 +114,8 @@ def allowed_instructions(best: str, limit: str) -> str:
 
 def this_machine() -> Machine:
     """Ask this machine."""
+    import psutil
+
     name, features = platform.processor(), None
     with suppress(OSError):  # only Linux has it
         name, features = parse_cpuinfo(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"))
@@ -136,7 +123,7 @@ def this_machine() -> Machine:
         processor=name or "unknown",
         features=features,
         processors=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        memory=usable_memory(),
+        memory=psutil.virtual_memory().total,
         settings={name: os.environ[name] for name in SETTINGS if os.environ.get(name)},
     )
 
@@ -147,17 +134,6 @@ def parse_cpuinfo(text: str) -> tuple[str, frozenset[str] | None]:
     facts = {key.strip().lower(): value.strip() for key, _, value in lines}
     features = facts.get("flags") or facts.get("features")
     return facts.get("model name", ""), frozenset(features.split()) if features else None
-
-
-def usable_memory(limits: tuple[str, ...] = CGROUP_LIMITS) -> int:
-    """Find the bytes of memory that this process may use: the machine's, or fewer in a container."""
-    import psutil
-
-    sizes = [psutil.virtual_memory().total]
-    for path in limits:
-        with suppress(OSError, ValueError):  # not a container, or one without limit ("max")
-            sizes.append(int(Path(path).read_text(encoding="ascii")))
-    return min(sizes)
 
 
 def machine_facts() -> dict[str, Any]:
@@ -178,9 +154,6 @@ def machine_facts() -> dict[str, Any]:
 
 def git_facts(project: Path = PROJECT) -> dict[str, Any] | None:
     """Find which commit of the project ran, and whether files were changed since.
-
-    Args:
-        project: folder of the project.
 
     Returns:
         "commit" (40 or 64 hexadecimal digits) and "dirty"; None without git, without a commit, or where the project is

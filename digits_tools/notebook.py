@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from digits_tools.errors import NotebookError
 from digits_tools.folders import atomic_write
@@ -52,16 +53,19 @@ def figure_text(output: NotebookNode) -> str | None:
 
 
 def declared_parameters(notebook: NotebookNode) -> list[str]:
-    """List the names that the notebook's cell tagged `parameters` assigns, in order.
-
-    papermill only warns about other names, so a lesson is given nothing that it does not declare.
-    """
+    """List the names that the notebook's cell tagged `parameters` assigns, in order."""
     source = "\n".join(cell.source for cell in notebook.cells if has_tag(cell, "parameters"))
     try:
         assignments = [line for line in ast.parse(source).body if isinstance(line, ast.Assign)]
     except SyntaxError:  # the lesson will stop there and say it
         return []
     return [target.id for line in assignments for target in line.targets if isinstance(target, ast.Name)]
+
+
+def given_parameters(notebook: NotebookNode, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Choose, of the parameters of a run, those that the notebook declares; papermill only warns about others."""
+    declared = declared_parameters(notebook)
+    return {name: value for name, value in parameters.items() if name in declared}
 
 
 def clean_notebook(notebook: NotebookNode) -> NotebookNode:

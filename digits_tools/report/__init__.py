@@ -38,18 +38,13 @@ OWNED = [  # what a report consists of; artifacts belong to the lessons
 
 @dataclass
 class _Run:
-    """What running the lessons of a report needs besides the report; `run_report` explains most of it.
-
-    Attributes:
-        inputs: for each lesson the digest of what it is made from.
-        states: what the folder remembers of lessons that are complete, by slug.
-    """
+    """What running the lessons of a report needs besides the report."""
 
     report: Report
     lessons: tuple[Lesson, ...]
     notebooks: Path
-    inputs: list[str]
-    states: dict[str, LessonState]
+    inputs: list[str]  # for each lesson the digest of what it is made from
+    states: dict[str, LessonState]  # what the folder remembers of lessons that are complete, by slug
     cell_timeout: float
     echo: Callable[[str], None]
     quiet: bool
@@ -173,7 +168,7 @@ def _explain(run: _Run, reused: int) -> None:
 def _run_lessons(run: _Run) -> None:
     """Run the lessons that are not complete, then write the pages; whatever happens, the first page tells."""
     try:
-        _write(run.report, lambda: write_index(run.report, [], []))  # of a run that is killed, it must tell the truth
+        write_index(run.report, [], [])  # of a run that is killed, it must tell the truth
         for lesson, record, inputs in zip(run.lessons, run.report.lessons, run.inputs, strict=True):
             if record.reused:
                 run.echo(f"Lesson {lesson.name}: reused from an earlier run")
@@ -183,8 +178,7 @@ def _run_lessons(run: _Run) -> None:
         raise Interrupted("The run was interrupted.") from error
     finally:
         run.report.results = collect_results(run.report)
-        _write(run.report, lambda: write_json(run.report.folder / "results.json", run.report.results))
-        _write(run.report, lambda: write_pages(run.report))
+        _write(run.report)
 
 
 def _run_one(run: _Run, lesson: Lesson, record: LessonRun, inputs: str) -> bool:
@@ -213,10 +207,11 @@ def _run_one(run: _Run, lesson: Lesson, record: LessonRun, inputs: str) -> bool:
     return record.status == "complete"
 
 
-def _write(report: Report, write: Callable[[], None]) -> None:
-    """Write something, or say that it cannot be written; but if a lesson has failed, that is what has to be said."""
+def _write(report: Report) -> None:
+    """Write results and pages, or say that it cannot be done; but if a lesson has failed, that is what has to be said."""
     try:
-        write()
+        write_json(report.folder / "results.json", report.results)
+        write_pages(report)
     except OSError as error:
         if not report.failure:
             raise WriteError(

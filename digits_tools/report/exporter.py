@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from html import escape
-from pathlib import Path
 from xml.etree import ElementTree
 
 from jinja2 import pass_context
@@ -24,19 +23,10 @@ NARROW = 32  # characters of code that fit on a telephone; a box with longer lin
 
 
 def mathml(tex: str, display: str = "inline") -> str | None:
-    r"""Convert a formula to MathML.
-
-    Args:
-        tex: the formula in TeX, without dollar signs.
-        display: "inline", or "block" for a formula on lines of its own.
-
-    Returns:
-        The element `math`, or None when the formula holds something that is no formula or is not known.
+    """Convert a formula in TeX to MathML; None when it is none, or holds a command that is not known.
 
     >>> mathml("x < 2")
     '<math display="inline"><mrow><mi>x</mi><mo>&#x0003C;</mo><mn>2</mn></mrow></math>'
-    >>> mathml(r"\unheard x") is None
-    True
     """
     bare = re.sub(r"\\.", "", tex)
     if bare.count("{") != bare.count("}"):
@@ -57,13 +47,10 @@ def is_wide(text: str) -> bool:
 
 
 def join_captions(notebook: NotebookNode) -> NotebookNode:
-    """Make one output of each figure and the caption after it: its alternative text again, in italics.
-
-    Args:
-        notebook: an executed notebook; it is changed.
+    """Turn the output after a figure that repeats its alternative text in italics into the figure's metadata `caption`.
 
     Returns:
-        The same notebook: such a caption is no output any more, but the figure's metadata `caption`.
+        The notebook, which is changed.
     """
     for cell in notebook.cells:
         joined: list[NotebookNode] = []
@@ -79,10 +66,10 @@ def join_captions(notebook: NotebookNode) -> NotebookNode:
 
 
 class _Inline(MathInlineParser):
-    """Knows formulas from amounts in dollars, by pandoc's rule.
+    """Knows formulas from amounts in dollars, by pandoc's rule: in "from $5 to $10" there is no formula.
 
     The opening dollar sign stands before a character that is no blank, the closing one after such a character and not
-    before a digit: in "from $5 to $10" there is no formula.
+    before a digit.
     """
 
     SPECIFICATION = {
@@ -92,18 +79,15 @@ class _Inline(MathInlineParser):
 
 
 class _Renderer(IPythonRenderer):
-    """Markdown as the lessons' pages show it."""
+    """Markdown as the lessons' pages show it; a formula that cannot be converted stays as it was typed."""
 
     def inline_math(self, body: str) -> str:
-        """Draw a formula in a line; one that cannot be converted stays as it was typed."""
         return mathml(body) or super().inline_math(body)
 
     def block_math(self, body: str) -> str:
-        """Draw a formula on a line of its own, in a box that can scroll."""
         return self._formula(body) or super().block_math(body)
 
     def latex_environment(self, name: str, body: str) -> str:
-        """Draw a formula between `begin` and `end`."""
         return self._formula(f"\\begin{{{name}}}{body}\\end{{{name}}}") or super().latex_environment(name, body)
 
     def _formula(self, tex: str) -> str | None:
@@ -112,16 +96,13 @@ class _Renderer(IPythonRenderer):
         return drawn and f'<span class="formula" role="group" aria-label="Formula" tabindex="0">{drawn}</span>'
 
     def heading(self, text: str, level: int, **attrs: object) -> str:
-        """Give the link beside a heading a name."""
         html = super().heading(text, level, **attrs)
         return html.replace('class="anchor-link"', 'class="anchor-link" aria-label="Link to this section"')
 
     def table(self, text: str) -> str:
-        """Put a table into a box that can scroll."""
         return scroll_box(f"<table>\n{text}</table>\n", "Table")
 
     def block_code(self, code: str, info: str | None = None) -> str:
-        """Put an example into a box that can scroll."""
         return scroll_box(super().block_code(code, info), "Example", is_wide(code))
 
 
@@ -132,17 +113,10 @@ def scroll_box(html: str, label: str, focusable: bool = True) -> str:
 
 
 def lesson_html(
-    notebook: NotebookNode, lesson: LessonRun, links: list[tuple[str, str, str | None]], templates: Path
+    notebook: NotebookNode, lesson: LessonRun, links: list[tuple[str, str, str | None]], templates: str
 ) -> str:
-    """Turn an executed lesson into a page.
-
-    Args:
-        notebook: the executed lesson.
-        lesson: how it went.
-        links: where the page leads; text, address and relation of each link.
-        templates: folder with the template of the page.
-    """
-    exporter = LessonExporter(template_file="lesson.html.j2", extra_template_paths=[str(templates)])
+    """Turn an executed lesson into a page that leads to others; of each link its text, address and relation."""
+    exporter = LessonExporter(template_file="lesson.html.j2", extra_template_paths=[templates])
     resources = {"metadata": {"name": lesson.name}, "digits": {"record": lesson, "navigation": links}}
     return exporter.from_notebook_node(notebook, resources)[0]
 
@@ -152,12 +126,10 @@ class LessonExporter(HTMLExporter):
 
     @pass_context
     def markdown2html(self, context: Context, source: str) -> str:
-        """Turn Markdown into HTML, formulas into MathML."""
         attachments = context.get("cell", {}).get("attachments", {})
         renderer = _Renderer(escape=False, attachments=attachments)
         return MarkdownWithMath(renderer, inline=_Inline(hard_wrap=False)).render(source)
 
     def default_filters(self):
-        """Yield nbconvert's filters and ours."""
         yield from super().default_filters()
         yield from {"scroll_box": scroll_box, "is_wide": is_wide}.items()

@@ -44,22 +44,13 @@ def write_pages(report: Report) -> None:
         notebook = join_captions(read_notebook(path))
         figures += headline_figures(lesson, notebook)
         before, after = (executed[place - 1][0] if place else None), (executed[place + 1 :] or [[None]])[0][0]
-        page = lesson_html(notebook, lesson, neighbours(before, after), TEMPLATES)
+        page = lesson_html(notebook, lesson, neighbours(before, after), str(TEMPLATES))
         atomic_write(report.folder / f"{lesson.slug}.html", link_pages(page, slugs))
     write_index(report, figures, slugs)
 
 
 def write_index(report: Report, figures: list[dict[str, Any]], pages: list[str]) -> None:
-    """Write the report's first page.
-
-    Args:
-        report: the report.
-        figures: those to show, from `headline_figures`.
-        pages: slugs of the lessons that have a page.
-
-    Raises:
-        OSError: the page cannot be written.
-    """
+    """Write the report's first page, with figures from `headline_figures` and links to the slugs that have a page."""
     cells = [(lesson, cell) for lesson in report.lessons for cell in lesson.cells]
     page = _index_template().render(
         report=report,
@@ -84,11 +75,7 @@ def _index_template() -> jinja2.Template:
 
 
 def neighbours(before: LessonRun | None, after: LessonRun | None) -> list[tuple[str, str, str | None]]:
-    """List where a lesson's page leads: to the lesson before it, the first page, and the lesson after it.
-
-    Returns:
-        Text, address, and relation ("prev", "next" or None) of each link.
-    """
+    """List where a page leads: text, address, and relation ("prev", "next" or None) of each link."""
     links: list[tuple[str, str, str | None]] = [("Contents", INDEX, None)]
     if before:
         links.insert(0, (f"← {before.name}", f"{before.slug}.html", "prev"))
@@ -98,14 +85,11 @@ def neighbours(before: LessonRun | None, after: LessonRun | None) -> list[tuple[
 
 
 def link_pages(page: str, slugs: list[str]) -> str:
-    """Turn links between notebooks into links between pages.
+    """Turn links to notebooks into links to their pages; those to README and to notebooks without page lead to the first.
 
     Args:
         page: HTML.
         slugs: the lessons that have a page.
-
-    Returns:
-        The HTML, in which links to README and to notebooks without a page lead to the first page.
     """
 
     def replace(match: re.Match[str]) -> str:
@@ -119,10 +103,6 @@ def link_pages(page: str, slugs: list[str]) -> str:
 
 def headline_figures(lesson: LessonRun, notebook: NotebookNode) -> list[dict[str, Any]]:
     """Find the first figure of each cell that is tagged for the first page.
-
-    Args:
-        lesson: the lesson.
-        notebook: its executed notebook.
 
     Returns:
         For each figure its `image` (PNG, in base64), `alt` (its caption, too), `width` in CSS pixels, whether it is too
@@ -140,12 +120,7 @@ def headline_figures(lesson: LessonRun, notebook: NotebookNode) -> list[dict[str
 
 
 def shown_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """Choose the rows of the verdict that say something, and write them for people.
-
-    Returns:
-        For each row its `texts` as in the terminal, `ok` and `remark`; nothing where lesson 05 has measured nothing and
-        nobody expects anything.
-    """
+    """Choose the rows of the verdict that say something: `texts` as in the terminal, `ok` and `remark` of each."""
     rows = [row for row in results.get("verdict") or [] if row["measured"] is not None or row["ok"] is not None]
     if not results.get("metrics") and all(row["ok"] is None for row in rows):
         return []

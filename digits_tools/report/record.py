@@ -11,18 +11,7 @@ from digits_tools.lessons import CellTime
 
 @dataclass
 class LessonRun:
-    """How one lesson of a report went.
-
-    Attributes:
-        number: "01" and so on.
-        slug: name of the notebook and page, without ending.
-        title: the lesson's title.
-        status: "not run", "complete" or "failed".
-        seconds: how long it took, in the run that executed it; None when it did not run.
-        error: one sentence, when it failed.
-        cells: how long its cells took, in the order of execution.
-        reused: whether this is the result of an earlier run, which was resumed.
-    """
+    """How one lesson of a report went; `schemas/results.schema.json` says what each field means."""
 
     number: str
     slug: str

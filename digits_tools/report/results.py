@@ -27,11 +27,7 @@ def read_evaluation(artifacts: Path) -> dict[str, Any]:
 
 
 def headline(metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Choose the headline result.
-
-    Returns:
-        `test_accuracy`, `low` and `high` (0 to 1), `errors` and `n`; None when one of them was not measured.
-    """
+    """Choose the headline result, shares from 0 to 1; None when part of it was not measured."""
     accuracy = (metrics or {}).get("test_accuracy") or {}
     value, low, high, n = (accuracy.get(name) for name in ("value", "low", "high", "n"))
     if None in (value, low, high, n):
@@ -51,14 +47,7 @@ def headline_text(headline: Mapping[str, Any]) -> str:
 
 
 def collect_results(report: Report) -> dict[str, Any]:
-    """Collect what `results.json` of a report says; `schemas/results.schema.json` describes it.
-
-    Args:
-        report: a report in any state; what it does not have yet, or never gets, is None.
-
-    Returns:
-        What JSON can hold: results with their verdict, and everything that is needed to repeat them.
-    """
+    """Collect the content of `results.json`, which `schemas/results.schema.json` describes, of a report in any state."""
     evaluated = any(lesson.number == "05" and lesson.status == "complete" for lesson in report.lessons)
     evaluation = read_evaluation(report.folder / "artifacts") if evaluated else dict.fromkeys(EVALUATION)
     results = {
@@ -118,10 +107,7 @@ def schema_problem(content: Any, definition: str) -> str | None:
 
 
 def write_expected(folder: Path) -> Path:
-    """Make a report's results the expected ones that ship for its data set (`digits expect`).
-
-    Args:
-        folder: the report's folder.
+    """Make the results of the report in a folder the expected ones that ship for its data set (`digits expect`).
 
     Returns:
         The file that was written, `expected/mnist.json` or `expected/embedded.json`.

@@ -15,20 +15,8 @@ from typing import Any
 TOLERANCES = Path(__file__).resolve().parents[1] / "tolerances.toml"
 
 
-@dataclass(frozen=True)
-class Published:
-    """A range that the recipe promises, both ends as fractions, and how it is written."""
-
-    low: float
-    high: float
-    text: str
-
-
 # What the reference recipe, which is widely used, says of itself.
-PUBLISHED = {
-    "training accuracy": Published(0.95, 0.98, "95–98 %"),
-    "test accuracy": Published(0.98, 0.99, "98–99 %"),
-}
+PUBLISHED = {"training accuracy": (0.95, 0.98), "test accuracy": (0.98, 0.99)}
 PUBLISHED_FOR = {"dataset": "mnist", "epochs": 10, "batch_size": 128}
 
 # Metric of results.json -> the quantity of tolerances.toml that it is one of.
@@ -78,7 +66,7 @@ def verdict_rows(results: Mapping[str, Any], expected: Mapping[str, Any] | None 
         expected: results of another run, as `results.load_expected` returns them.
 
     Returns:
-        One dictionary per quantity with the names of `Row`. Results have drifted if one of them has `ok` False.
+        One dictionary per quantity with the names of `Row`; where `ok` is False, the results have drifted.
     """
     quantities = tomllib.loads(TOLERANCES.read_text(encoding="utf-8"), parse_float=Decimal)["quantity"]
     kind = comparison_class(results, expected)
@@ -121,21 +109,22 @@ def _metric_row(
     wanted = _get(expected, "metrics", name, "value")
     used = (_get(results, "parameters", "used") or {}) | {"dataset": _get(results, "dataset", "name")}
     published = PUBLISHED.get(quantity) if PUBLISHED_FOR.items() <= used.items() else None
-    tolerance, ok = None, None
+    low_end, high_end = published or (0, 1)
+    tolerance, ok, remark = None, None, None
     if wanted is not None:
         allowed, wanted_exactly = of.get(kind, {}), Decimal(str(wanted))  # so that 0.99 and 0.994 are 0.004 apart
         tolerance = max(allowed.get("absolute", 0), allowed.get("relative", 0) * abs(wanted_exactly))
         ok = measured is not None and abs(Decimal(str(measured)) - wanted_exactly) <= tolerance
         tolerance = float(tolerance)
     elif published and _get(results, "metrics") is not None:  # a report without lesson 05 measures nothing
-        ok = measured is not None and measured >= published.low
-    remark = None
+        ok = measured is not None and measured >= low_end
     if measured is None:
         remark = "no finite number was measured" if ok is False else None
-    elif published and not published.low <= measured <= published.high:
-        above = measured > published.high
+    elif published and not low_end <= measured <= high_end:
+        above = measured > high_end
         remark = "above the published range, which is no failure" if above else "below the published range"
-    return Row(quantity, of["unit"], published and published.text, wanted, measured, low, high, tolerance, ok, remark)
+    text = published and f"{100 * low_end:.0f}–{100 * high_end:.0f} %"
+    return Row(quantity, of["unit"], text, wanted, measured, low, high, tolerance, ok, remark)
 
 
 def _equal_row(

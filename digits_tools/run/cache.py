@@ -18,7 +18,7 @@ import digits_helpers
 from digits_tools.folders import read_json, write_json
 from digits_tools.lessons import CellTime, Lesson, LessonTimes, notebook_path
 from digits_tools.machine import OUTPUT_AFFECTING_PACKAGES, package_versions
-from digits_tools.notebook import declared_parameters, read_notebook
+from digits_tools.notebook import given_parameters, read_notebook
 
 PACKAGE = Path(digits_helpers.__file__).parent
 STATE_FILE = ".state.json"  # in the report's folder
@@ -27,42 +27,26 @@ TEXT = (".py", ".json", ".mplstyle", ".ipynb")  # git on Windows writes other li
 
 @dataclass(frozen=True)
 class LessonState:
-    """A lesson that ran to its end.
+    """A lesson that ran to its end."""
 
-    Attributes:
-        inputs: digest of everything that it was made from, see `input_digests`.
-        notebook: SHA-256 of the executed notebook.
-        artifacts: SHA-256 of every file that was in the artifacts folder when the lesson had ended, by relative path.
-        times: how long the lesson and its cells took.
-    """
-
-    inputs: str
-    notebook: str
-    artifacts: dict[str, str]
+    inputs: str  # digest of everything that it was made from, see `input_digests`
+    notebook: str  # SHA-256 of the executed notebook
+    artifacts: dict[str, str]  # SHA-256 of all artifacts when the lesson had ended, by path below their folder
     times: LessonTimes
 
 
 def input_digests(lessons: tuple[Lesson, ...], notebooks: Path, parameters: Mapping[str, Any], data: str) -> list[str]:
-    """Compute, for each lesson, one digest of everything that decides how it comes out.
+    """Compute, for each of some lessons that run one after the other, a SHA-256 of all that decides how it comes out.
 
-    That is its stored notebook, the parameters that it is given, the data, the package that lessons import with its
-    network, the versions of Python and of the libraries that show in outputs, and the same of every lesson before it.
-
-    Args:
-        lessons: lessons that run one after the other.
-        notebooks: folder with the stored notebooks.
-        parameters: parameters of the run, as used.
-        data: digest of the data set.
-
-    Returns:
-        A SHA-256 per lesson.
+    That is its stored notebook, the parameters that it is given, the digest of the data, the package that lessons
+    import with its network, the versions of Python and of the libraries that show in outputs, and the same of every
+    lesson before it.
     """
     chain = _digest_of([data, package_digest(), package_versions(OUTPUT_AFFECTING_PACKAGES)])
     digests = []
     for lesson in lessons:
         path = notebook_path(lesson, notebooks)
-        declared = declared_parameters(read_notebook(path))
-        given = {name: value for name, value in parameters.items() if name in declared}
+        given = given_parameters(read_notebook(path), parameters)
         chain = _digest_of([chain, lesson.slug, file_digest(path), given])
         digests.append(chain)
     return digests
@@ -119,17 +103,7 @@ def write_state(folder: Path, lessons: Mapping[str, LessonState]) -> None:
 def reusable_lessons(
     folder: Path, lessons: tuple[Lesson, ...], inputs: list[str], states: Mapping[str, LessonState]
 ) -> list[LessonState]:
-    """Find the lessons of an earlier run that need not run again.
-
-    Args:
-        folder: the report's folder.
-        lessons: the lessons of the report, in order.
-        inputs: their digests, from `input_digests`.
-        states: what the folder remembers, from `read_state`.
-
-    Returns:
-        The states of the first lessons of the report, as many as can be reused.
-    """
+    """Find the first lessons of a report, as many as need not run again, by their input digests and saved states."""
     reusable: list[LessonState] = []
     for lesson, digest in zip(lessons, inputs, strict=True):
         found = states.get(lesson.slug)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from digits_helpers.errors import DigitsError
+from digits_tools.errors import NotebookError
 from digits_tools.folders import reason
 from digits_tools.lessons import CellTime, Interrupted, Lesson, LessonError, LessonTimes, notebook_path
-from digits_tools.notebook import clean_notebook, declared_parameters, has_tag, read_notebook, write_notebook
+from digits_tools.notebook import clean_notebook, given_parameters, has_tag, read_notebook, write_notebook
 from digits_tools.run.kernel import SCRATCH, kernel_environment, kernel_manager
 
 if TYPE_CHECKING:
@@ -54,19 +54,30 @@ def run_lesson(
     """
     path = notebook_path(lesson, notebooks)
     stored = read_notebook(path)
-    declared = declared_parameters(stored)
-    given = {name: value for name, value in parameters.items() if name in declared}
+    given = given_parameters(stored, parameters)
     position = _Position(stored, bool(given), on_cell)
     failure: LessonError | None = None
     with tempfile.TemporaryDirectory(prefix=SCRATCH, ignore_cleanup_errors=True) as scratch:
         running = Path(scratch) / "running.ipynb"
         try:
-            _run_papermill(path, running, given, cwd, position, cell_timeout, environment or {})
-        except (LessonError, KeyboardInterrupt) as error:
-            failure = _named(error, lesson, position)
+            _execute(path, running, given, cwd, position, cell_timeout, environment or {})
+        except KeyboardInterrupt:
+            failure = Interrupted(f"Lesson {lesson.name} stopped in {position.description}: the run was interrupted.")
+        except Exception as error:  # papermill and nbclient raise many kinds, for example where no kernel answers
+            failure = LessonError(
+                f"Lesson {lesson.name} stopped in {position.description}: {_reason(error, cell_timeout)}"
+            )
+            failure.__cause__ = error
         position.leave()
-        unwritten = _store(lesson, running, destination)
-    failure = failure or unwritten
+        try:
+            if running.is_file():
+                write_notebook(clean_notebook(read_notebook(running)), destination)
+        except (OSError, NotebookError) as error:
+            cause = reason(error) if isinstance(error, OSError) else str(error)
+            failure = failure or LessonError(
+                f"Lesson {lesson.name} came to its end, but its notebook cannot be written ({cause}): free disk space "
+                "and run again."
+            )
     if failure:
         failure.times = position.times
         raise failure
@@ -88,17 +99,14 @@ class _Position:
         self.seconds: dict[int, float] = {}
 
     def enter(self, cell: NotebookNode, cell_index: int) -> None:
-        """Note that papermill comes to a cell."""
         # papermill's own cell, and an error in it, belong to the parameters cell before it
         self.index = cell_index - (cell_index >= self.injected)
         self.on_cell(self.index + 1, len(self.cells))
 
     def begin(self, cell: NotebookNode, cell_index: int) -> None:
-        """Note that the kernel receives the cell; cells of text never get here."""
         self.entered = time.monotonic()
 
     def leave(self, **_: Any) -> None:
-        """Note that the cell has ended, well or not."""
         if self.entered is not None:
             self.seconds[self.index] = self.seconds.get(self.index, 0.0) + time.monotonic() - self.entered
         self.entered = None
@@ -115,8 +123,13 @@ class _Position:
         lines = self.cells[index].source.strip().splitlines() if self.cells else []
         return lines[0].strip() if lines else "empty"
 
+    @property
+    def description(self) -> str:
+        """Number and first line of the current cell."""
+        return f"cell {self.index + 1} ({self.first_line(self.index)})"
 
-def _run_papermill(
+
+def _execute(
     path: Path,
     running: Path,
     parameters: Mapping[str, Any],
@@ -125,46 +138,43 @@ def _run_papermill(
     cell_timeout: float | None,
     environment: Mapping[str, str | Path],
 ) -> None:
-    """Run a notebook with papermill; every way to fail becomes a `LessonError` that does not name the cell yet."""
+    """Execute a notebook with papermill, which writes to `running` after every cell."""
     import papermill  # slow: about a second
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     for logger in ("papermill", "asyncio"):
-        logging.getLogger(logger).addHandler(logging.NullHandler())  # what they log is in the errors below, once
-    (running.parent / "ipython").mkdir()
-    try:
-        papermill.execute_notebook(
-            path,
-            running,
-            dict(parameters),
-            kernel_name="python3",
-            language="python",
-            progress_bar=False,
-            kernel_manager_class=kernel_manager(kernel_environment(running.parent / "ipython", environment)),
-            extra_arguments=[f"--ipython-dir={running.parent / 'ipython'}"],  # `end_kernels` knows kernels by it
-            resources={"metadata": {"path": str(cwd)}},
-            on_cell_start=position.enter,
-            on_cell_execute=position.begin,
-            on_cell_executed=position.leave,
-            record_timing=False,
-            execution_timeout=max(1, round(60 * cell_timeout)) if cell_timeout else None,
-        )
-    except papermill.PapermillExecutionError as error:
-        raise LessonError(_cell_error(error.ename, error.evalue)) from error
-    except DeadKernelError as error:
-        raise LessonError(
-            "the kernel died; it was ended from outside or ran out of memory, so close other programs and run again."
-        ) from error
-    except CellTimeoutError as error:
-        raise LessonError(
-            f"it took longer than the {cell_timeout:g} minutes that a cell may take; give more with --cell-timeout."
-        ) from error
-    except Exception as error:  # papermill and nbclient raise many kinds, for example where a kernel does not answer
-        raise LessonError(_cell_error(type(error).__name__, str(error))) from error
+        logging.getLogger(logger).addHandler(logging.NullHandler())  # what they log is in the error, once
+    ipython = running.parent / "ipython"
+    ipython.mkdir()
+    papermill.execute_notebook(
+        path,
+        running,
+        dict(parameters),
+        kernel_name="python3",
+        language="python",
+        progress_bar=False,
+        kernel_manager_class=kernel_manager(kernel_environment(ipython, environment)),
+        extra_arguments=[f"--ipython-dir={ipython}"],  # `end_kernels` knows kernels by it
+        resources={"metadata": {"path": str(cwd)}},
+        on_cell_start=position.enter,
+        on_cell_execute=position.begin,
+        on_cell_executed=position.leave,
+        record_timing=False,
+        execution_timeout=max(1, round(60 * cell_timeout)) if cell_timeout else None,
+    )
 
 
-def _cell_error(kind: str, message: str) -> str:
-    """Describe in one line what went wrong, and what helps where that is known."""
+def _reason(error: Exception, cell_timeout: float | None) -> str:
+    """Describe in one line why a lesson stopped, and what helps where that is known."""
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill import PapermillExecutionError
+
+    if isinstance(error, DeadKernelError):
+        return "the kernel died; it was ended from outside or ran out of memory, so close other programs and run again."
+    if isinstance(error, CellTimeoutError):
+        return f"it took longer than the {cell_timeout:g} minutes that a cell may take; give more with --cell-timeout."
+    kind, message = type(error).__name__, str(error)
+    if isinstance(error, PapermillExecutionError):
+        kind, message = error.ename, error.evalue
     first_line = (message.strip().splitlines() or [""])[0]
     text = f"{kind}: {first_line}".removesuffix(": ")
     if kind == "MemoryError":
@@ -172,28 +182,3 @@ def _cell_error(kind: str, message: str) -> str:
     if kind == "OSError" and f"[Errno {errno.ENOSPC}]" in first_line:
         return f"{text}; the disk is full, so free disk space and run again."
     return text
-
-
-def _named(error: LessonError | KeyboardInterrupt, lesson: Lesson, position: _Position) -> LessonError:
-    """Make the error that names lesson and cell."""
-    place = f"Lesson {lesson.name} stopped in cell {position.index + 1} ({position.first_line(position.index)})"
-    if isinstance(error, KeyboardInterrupt):
-        return Interrupted(f"{place}: the run was interrupted.")
-    named = LessonError(f"{place}: {error}")
-    named.__cause__ = error.__cause__
-    return named
-
-
-def _store(lesson: Lesson, running: Path, destination: Path) -> LessonError | None:
-    """Write the executed notebook, cleaned; return what prevents it."""
-    try:
-        if running.is_file():
-            write_notebook(clean_notebook(read_notebook(running)), destination)
-    except OSError as error:
-        return LessonError(
-            f"Lesson {lesson.name} came to its end, but its notebook cannot be written ({reason(error)}): free disk "
-            "space and run again."
-        )
-    except DigitsError as error:  # a full temporary folder has cut it
-        return LessonError(f"Lesson {lesson.name} came to its end, but: {error}")
-    return None

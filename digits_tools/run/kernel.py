@@ -24,15 +24,9 @@ def absolute_folders() -> dict[str, str]:
 
 
 def kernel_environment(ipython: Path, variables: Mapping[str, str | Path]) -> dict[str, str]:
-    """Build the environment of a kernel.
+    """Build the environment of a kernel, with an empty folder as its IPython folder and some variables besides.
 
-    Args:
-        ipython: an empty folder, which becomes the kernel's IPython folder: what a reader has set up for IPython
-            (start-up files, other figure formats) would change what the lessons show.
-        variables: what to set besides.
-
-    Returns:
-        All variables by name.
+    What a reader has set up for IPython (start-up files, other figure formats) would change what the lessons show.
     """
     profile = ipython / "profile_default"
     profile.mkdir()

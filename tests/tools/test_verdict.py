@@ -5,7 +5,7 @@ import re
 import pytest
 from sample_results import changed, sample_results
 
-from digits_tools.report.verdict import METRICS, PUBLISHED, as_table, comparison_class, verdict_rows
+from digits_tools.report.verdict import METRICS, as_table, comparison_class, verdict_rows
 
 OTHER = "ef" * 32
 
@@ -127,12 +127,6 @@ def test_without_expected_results_the_published_range_judges(value, ok, remark):
     assert (row["published"], row["ok"], row["remark"]) == ("98–99 %", ok, remark)
     assert row["expected"] is row["tolerance"] is None
     assert {row["quantity"] for row in rows if row["ok"] is not None} == {"test accuracy", "training accuracy"}
-
-
-def test_what_is_published_is_written_as_it_is_meant():
-    for quantity in ("test accuracy", "training accuracy"):
-        published = PUBLISHED[quantity]
-        assert published.text == f"{100 * published.low:.0f}–{100 * published.high:.0f} %"
 
 
 @pytest.mark.parametrize(
