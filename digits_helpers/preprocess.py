@@ -33,8 +33,6 @@ class TrainingData(NamedTuple):
 def scale_images(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Scale pixels to [0, 1] and add the channel axis.
 
-    Introduced in lesson 02.
-
     Args:
         images: uint8, shape (n, 28, 28), values 0 to 255.
 
@@ -49,8 +47,6 @@ def scale_images(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def one_hot(labels: NDArray[np.uint8], classes: int = CLASSES) -> NDArray[np.float32]:
     """Turn each label into a row with a one in the label's column and zeros elsewhere.
-
-    Introduced in lesson 02.
 
     Args:
         labels: integers, shape (n,), values 0 to classes - 1.
@@ -74,7 +70,7 @@ def split_indices(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Split the training set into a training and a validation part with the same class shares.
 
-    Introduced in lesson 02. Uses scikit-learn's stratified split.
+    Stratified by scikit-learn.
 
     Args:
         labels: integers, shape (n,).
@@ -121,8 +117,6 @@ def prepare_test(digits: Digits) -> tuple[NDArray[np.float32], NDArray[np.float3
 def check_input(images: NDArray, labels: NDArray, classes: int = CLASSES) -> None:
     """Catch the usual mistakes before a training run hides them behind a poor accuracy.
 
-    Introduced in lesson 02.
-
     Args:
         images: what is about to be given to a network; right is float in [0, 1], shape (n, 28, 28, 1).
         labels: what is about to be given to the loss; right is one-hot, shape (n, classes).
@@ -148,22 +142,15 @@ def check_input(images: NDArray, labels: NDArray, classes: int = CLASSES) -> Non
             f"The labels have shape {labels.shape}, but one one-hot row per image is needed, "
             f"{(len(images), classes)}: use one_hot(labels)."
         )
-    check_pairing(images, labels)
+    _check_pairing(images, labels)
 
 
-def check_pairing(images: NDArray, labels: NDArray) -> None:
+def _check_pairing(images: NDArray, labels: NDArray) -> None:
     """Check that images and labels are still in the same order, with the nearest class mean as the judge.
 
-    Class means are taken from one half of the images and tried on the other. Right labels give about 80% on MNIST;
-    labels shuffled apart from their images give about 10%. The border, 30%, is far from both. With fewer than
-    100 images the answer would be a matter of luck, and nothing is checked.
-
-    Args:
-        images: shape (n, 28, 28, 1).
-        labels: one-hot, shape (n, classes).
-
-    Raises:
-        InputError: the labels do not seem to belong to the images.
+    Class means are taken from one half of the images and tried on the other. Right labels give about 80% on MNIST,
+    labels shuffled apart from their images about 10%; the border, 30%, is far from both. With fewer than 100 images
+    the answer would be a matter of luck, and nothing is checked.
     """
     if len(images) < 100:
         return

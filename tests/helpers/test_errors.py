@@ -4,12 +4,6 @@ import io
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from digits_helpers.errors import DigitsError, MnistUnavailable
-
-
-def test_a_kind_of_error_has_its_exit_status():
-    assert DigitsError.exit_code == MnistUnavailable.exit_code == 2
-
 
 def test_ipython_shows_one_line_and_no_traceback(monkeypatch, tmp_path):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))

@@ -49,12 +49,6 @@ def test_the_theme_replaces_whatever_was_set():
     assert plt.rcParams["figure.constrained_layout.use"]
 
 
-def test_lines_of_the_theme_differ_in_greyscale_too():
-    assert len(figures.STYLES) >= 4
-    assert len(set(figures.MARKERS)) == len(figures.MARKERS) >= len(figures.COLOURS)
-    assert len(plt.rcParams["axes.prop_cycle"]) == len(figures.COLOURS)
-
-
 def test_a_shown_figure_is_displayed_as_itself_and_closed(monkeypatch):
     shown = []
     monkeypatch.setattr(figures, "display", lambda thing, **options: shown.append((thing, options)))
@@ -127,25 +121,6 @@ def test_a_plot_takes_an_axes_and_returns_it(name, function):
     assert inspect.getdoc(function)
 
 
-@pytest.mark.parametrize(
-    "draw",
-    [
-        lambda ax: figures.one_image(ax, IMAGES[0], "an image"),
-        lambda ax: figures.image_grid(ax, IMAGES[:7], columns=3, titles=["a\nb"] * 7),
-        lambda ax: figures.confusion(ax, np.arange(100).reshape(10, 10), "test set"),
-        lambda ax: explore.class_gallery(ax, IMAGES, LABELS, columns=4),
-    ],
-)
-def test_the_same_data_give_the_same_bytes(draw):
-    pictures = []
-    for _ in range(2):
-        fig, ax = plt.subplots()
-        assert draw(ax) is ax
-        fig.savefig(buffer := io.BytesIO(), format="png")
-        pictures.append(buffer.getvalue())
-    assert pictures[0] == pictures[1]
-
-
 @pytest.mark.parametrize(("image", "white"), [(IMAGES[0], 255), (IMAGES[0] / np.float32(255), 1)])
 def test_the_scale_of_an_image_follows_its_type(ax, image, white):
     figures.one_image(ax, image)
@@ -184,11 +159,6 @@ def test_unused_pixels_are_the_crossed_ones(ax):
 def test_selection_bias_counts_every_guesser(ax):
     preprocess.selection_bias(ax, np.array([30, 36, 36, 50]) / 360, 360)
     assert sum(bar.get_height() for bar in ax.patches) == 4
-
-
-def test_zero_is_in_the_middle_of_a_feature_map(ax):
-    build.feature_map(ax, np.array([[-0.5, 2.0]]))
-    assert ax.images[0].get_clim() == (-2, 2)
 
 
 def test_the_bars_of_the_architecture_are_shares_of_the_parameters(ax):

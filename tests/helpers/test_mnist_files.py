@@ -41,16 +41,12 @@ def test_npz(fake, tmp_path, save):
     assert problems == ""
 
 
+@pytest.mark.parametrize("rename", [str, lambda name: name.replace("-idx", ".idx")])
 @pytest.mark.parametrize("below", [".", "mnist-idx"])
 @pytest.mark.parametrize(("pack", "ending"), [(gzip.compress, ".gz"), (bytes, ""), (bytes, ".gz"), (gzip.compress, "")])
-def test_idx_files(fake, tmp_path, pack, ending, below):
-    fake.write_idx(tmp_path / below, pack, ending)
-    assert fake.is_in(found(tmp_path)[0])
-
-
-def test_idx_files_with_a_dot_in_their_names(fake, tmp_path):
-    for path in fake.write_idx(tmp_path).iterdir():
-        path.rename(path.with_name(path.name.replace("-idx", ".idx")))
+def test_idx_files(fake, tmp_path, pack, ending, below, rename):
+    for path in fake.write_idx(tmp_path / below, pack, ending).iterdir():
+        path.rename(path.with_name(rename(path.name)))
     assert fake.is_in(found(tmp_path)[0])
 
 
@@ -113,11 +109,6 @@ def test_a_missing_array_is_named(fake, tmp_path):
     assert "y_train" in found(tmp_path)[1]
 
 
-def test_arrays_stored_by_columns_are_the_same_arrays(fake, tmp_path):
-    fake.write_npz(tmp_path / "mnist.npz", x_train=np.asfortranarray(fake.arrays["train_images"]))
-    assert fake.is_in(found(tmp_path)[0])
-
-
 def test_missing_idx_files_are_named(fake, tmp_path):
     (fake.write_idx(tmp_path) / "train-labels-idx1-ubyte.gz").unlink()
     arrays, problems = found(tmp_path)
@@ -125,7 +116,7 @@ def test_missing_idx_files_are_named(fake, tmp_path):
     assert "lacks train-labels-idx1-ubyte" in problems
 
 
-def test_an_idx_file_with_a_byte_on_top_is_refused(fake, tmp_path):
+def test_a_byte_on_top_is_noticed(fake, tmp_path):
     path = fake.write_idx(tmp_path, bytes, "") / "train-labels-idx1-ubyte"
     path.write_bytes(path.read_bytes() + b"\0")
     assert "damaged" in found(tmp_path)[1]
@@ -140,16 +131,6 @@ def test_a_file_that_cannot_be_opened_is_named(fake, tmp_path, monkeypatch):
     monkeypatch.setattr(zipfile, "ZipFile", refuse)
     monkeypatch.setattr(Path, "open", refuse)
     assert "cannot be read (Permission denied)" in found(tmp_path)[1]
-
-
-@pytest.mark.weekly
-def test_every_flipped_bit_is_noticed(fake, tmp_path):
-    path = fake.write_npz(tmp_path / "mnist.npz")
-    good = path.read_bytes()
-    for position in range(0, len(good), len(good) // 200):
-        path.write_bytes(flip_bit(good, position))
-        arrays, _ = found(tmp_path)
-        assert arrays is None or fake.is_in(arrays)  # some bits, dates for example, do not touch what is inside
 
 
 class Bomb:
@@ -200,9 +181,3 @@ def test_digests_belong_to_the_files_with_the_published_md5(mnist):
         array = getattr(mnist, part)
         assert hashlib.md5(to_idx(array), usedforsecurity=False).hexdigest() == md5
         assert digest_of(array) == _mnist_files.DIGESTS[part]
-
-
-def test_the_real_mnist_as_idx_files(mnist, tmp_path):
-    for part, name in _mnist_files.IDX_NAMES.items():
-        (tmp_path / name).write_bytes(to_idx(getattr(mnist, part)))
-    assert found(tmp_path)[0] is not None

@@ -1,12 +1,9 @@
 """The networks: shapes, parameter counts calculated by hand, and the recipe."""
 
-import doctest
-
+import keras
 import pytest
 
 from digits_helpers import model as models
-
-import keras  # isort: skip
 
 
 @pytest.mark.parametrize(
@@ -40,7 +37,3 @@ def test_the_reference_network_is_the_recipe_to_the_letter():
 def test_a_layer_without_an_activation_is_described_without_one():
     model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])
     assert models.describe_layers(model) == ["Dense 3"]
-
-
-def test_examples_in_docstrings():
-    assert doctest.testmod(models) == (0, 1)

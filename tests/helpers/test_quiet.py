@@ -89,11 +89,6 @@ def test_standard_error_is_put_back_after_a_failure(fake):
     assert finished.stderr.endswith("afterwards")
 
 
-def test_a_missing_tensorflow_is_an_ordinary_import_error():
-    code = "import sys, digits_helpers\nsys.path[:] = []\ntry:\n    import tensorflow\nexcept ImportError as error:\n    print(error)"
-    assert "No module named 'tensorflow'" in run(code).stdout
-
-
 def test_importing_the_package_and_its_data_is_light():
     loaded = run("import sys, digits_helpers.data; print(*sys.modules)").stdout.split()
     assert "numpy" in loaded
