@@ -1,7 +1,4 @@
-"""Find the numbers that a text prints, and which quantity each of them is.
-
-Used by `digits_helpers.verify` to compare the outputs of notebooks.
-"""
+"""Find the numbers that a text prints, tell which quantity each of them is, and compare two of them."""
 
 from __future__ import annotations
 
@@ -10,16 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from digits_helpers.tolerances import Name, Quantity, Tolerances
+from nbval_tolerance.tolerances import Name, Quantity, Tolerances
 
-# A number is part of the text when it is glued to a word (float32, F1, Conv2D, 10k, AVX-512),
-# to a × (28×28) or to another dot (3.11.2). The groups (?>…) do not give characters back:
-# without them, 3 of the 32 in "32x" would count as a number.
+# A number is part of the text when it is glued to a word (float32, F1, Conv2D, 10k, AVX-512), to a × (28×28) or to
+# another dot (3.11.2). NumPy prints whole floats with a dot, "[1. 2.5]"; the dot that ends a sentence is no part of a
+# number. The groups (?>…) give no characters back: without them, 3 of the 32 in "32x" would count as a number.
 _NUMBER = re.compile(
     r"""
     (?<![\w.×]) (?<![^\W\d]-)
-    (?P<sign>[+−-]?)
-    (?>(?: \d{1,3}(?:,\d{3})+(?!\d) | \d+ ) (?:\.\d+)? | \.\d+)
+    [+−-]?
+    (?>(?: \d{1,3}(?:,\d{3})+(?!\d) | \d+ )
+       (?: \.\d+ | \.(?=[eE][+-]?\d) | \.(?=\s*[\],)] | \s+[+−-]?[.\d]) )?
+      | \.\d+)
     (?>(?:[eE][+−-]?\d+)?)
     (?![\w×]) (?!\.\d)
     """,
@@ -34,28 +33,19 @@ _BETWEEN = re.compile(r"[\s:=≈~(*`|_\"]*")  # what may stand between a name an
 
 @dataclass(frozen=True)
 class Number:
-    """A number in a line of text.
-
-    Attributes:
-        raw: as printed.
-        start: index of its first character.
-        end: index after its last character, without its unit.
-        percent: whether it is printed in % or in percentage points.
-    """
+    """A number as printed (`raw`), where it stands in its line, and whether it is in % or percentage points."""
 
     raw: str
-    start: int
-    end: int
+    start: int = 0
+    end: int = 0
     percent: bool = False
 
     @property
     def sign(self) -> str:
-        """The sign as printed, or an empty string."""
         return self.raw[0] if self.raw[0] in "+-−" else ""
 
     @property
     def whole(self) -> bool:
-        """Whether it is printed as a whole number."""
         return re.fullmatch(r"[+−-]?[\d,]+", self.raw) is not None
 
     @property
@@ -72,14 +62,12 @@ class Number:
         return Decimal(self.raw.replace(",", "").replace("−", "-"))
 
 
-def find_numbers(line: str) -> list[Number]:
-    """Find the numbers in a line of text.
+def find_numbers(line: str, header: Sequence[str] = ()) -> list[Number]:
+    """Find the numbers in a line, from left to right, without those that are part of a word.
 
     Args:
         line: one line.
-
-    Returns:
-        The numbers from left to right, without those that are part of a word.
+        header: the header of the table around it; numbers under "accuracy (%)" are in percent.
 
     Example:
         >>> [number.raw for number in find_numbers("Conv2D on 28×28: 1,234 errors, −0.5 or 2e-7")]
@@ -88,150 +76,122 @@ def find_numbers(line: str) -> list[Number]:
     found: list[Number] = []
     for match in reversed(list(_NUMBER.finditer(line))):
         percent = _PERCENT.match(line, match.end()) is not None
+        percent = percent or "%" in _column(header, line[: match.start()])
         if found and _RANGE.fullmatch(line[match.end() : found[0].start]):
             percent = percent or found[0].percent
         found.insert(0, Number(match[0], match.start(), match.end(), percent))
     return found
 
 
-@dataclass(frozen=True)
-class Row:
-    """Where a line's numbers get their names from when it is a row of a Markdown table.
-
-    Attributes:
-        header: the cells of the table's first row; empty for a line that is in no table.
-    """
-
-    header: tuple[str, ...] = ()
-
-
-def row_cells(line: str) -> list[str]:
+def _row_cells(line: str) -> list[str]:
     """The cells of a Markdown table row, with an empty first one before the leading bar."""
     return re.split(r"(?<!\\)\|", line)
 
 
-def table_rows(lines: Sequence[str]) -> list[Row]:
-    """For each line, the header of the Markdown table that it stands in."""
-    rows, header = [], ()
-    for index, line in enumerate(lines):
+def _column(header: Sequence[str], before: str) -> str:
+    """The header of the column that follows this beginning of a row."""
+    column = len(_row_cells(before)) - 1
+    return header[column] if column < len(header) else ""
+
+
+def table_headers(lines: Sequence[str]) -> list[Sequence[str]]:
+    """For each line, the header cells of the Markdown table that it stands in; empty outside of tables."""
+    headers: list[Sequence[str]] = []
+    header: Sequence[str] = ()
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
         if not line.lstrip().startswith("|"):
             header = ()
-        elif index + 1 < len(lines) and re.fullmatch(r"\s*\|[\s:|-]*-[\s:|-]*", lines[index + 1]):
-            header = tuple(row_cells(line))
-        rows.append(Row(header))
-    return rows
+        elif re.fullmatch(r"\s*\|[\s:|-]*-[\s:|-]*", following):
+            header = _row_cells(line)
+        headers.append(header)
+    return headers
 
 
 def quantities_of(
-    line: str, numbers: Sequence[Number], tolerances: Tolerances, row: Row = Row()
+    line: str, numbers: Sequence[Number], tolerances: Tolerances, header: Sequence[str] = ()
 ) -> list[Quantity | None]:
-    """Tell which quantity each number of a line is.
+    """Tell which quantity each number of a line is; None for a number without a name.
 
-    It is the count or label that directly follows a whole number ("84 errors", "10 epochs",
-    "95 % interval"), or else the last name before it; in a table, the last name in its
-    own cell before it, in its column's header, or in its row's first cell.
-
-    Args:
-        line: one line.
-        numbers: the numbers in it, as `find_numbers` returns them.
-        tolerances: the quantities and their names.
-        row: the table around it, if there is one.
-
-    Returns:
-        One quantity per number; None for a number without a name, which has to be equal.
+    It is the count or label that directly follows a whole number ("84 errors", "10 epochs", "95 % interval"), or else
+    the last name before it; in a table, the last name in its own cell before it, in its column's header, or in its
+    row's first cell.
     """
     names = tolerances.names_in(line)
     found: list[Quantity | None] = []
     for index, number in enumerate(numbers):
         follower = _follower(line, number, names)
-        total = index > 0 and _OUT_OF.fullmatch(line[numbers[index - 1].end : number.start])
         if follower is not None and follower.quantity.unit == "label":
             names = [name for name in names if name != follower]
-        if total:
+        if index > 0 and _OUT_OF.fullmatch(line[numbers[index - 1].end : number.start]):
             found.append(None)
         elif follower is not None:
             found.append(follower.quantity)
         else:
-            found.append(_name_before(line, number, names, tolerances, row))
+            found.append(_name_before(line, number, names, tolerances, header))
     return found
 
 
 def _follower(line: str, number: Number, names: Sequence[Name]) -> Name | None:
     """The count or label that directly follows a whole number, unless a name stands directly before it."""
-    if not number.whole:
+    before = [name for name in names if name.end <= number.start]
+    if not number.whole or any(_BETWEEN.fullmatch(line[name.end : number.start]) for name in before):
         return None
-    for name in names:
-        if name.end <= number.start and _BETWEEN.fullmatch(line[name.end : number.start]):
-            return None
     unit = _PERCENT.match(line, number.end)
     end = unit.end() if unit else number.end
-    for name in names:
-        if name.start > end and line[end : name.start].isspace() and name.quantity.unit in ("count", "label"):
-            return name
-    return None
+    after = [name for name in names if name.start > end and line[end : name.start].isspace()]
+    return next((name for name in after if name.quantity.unit in ("count", "label")), None)
 
 
-def _name_before(line: str, number: Number, names: Sequence[Name], tolerances: Tolerances, row: Row) -> Quantity | None:
-    if not row.header:
-        return _last([name.quantity for name in names if name.end <= number.start], number)
+def _name_before(
+    line: str, number: Number, names: Sequence[Name], tolerances: Tolerances, header: Sequence[str]
+) -> Quantity | None:
     before = line[: number.start]
-    column = len(row_cells(before)) - 1
-    own = len(before) - len(row_cells(before)[-1])
-    header = row.header[column] if column < len(row.header) else ""
-    label = row_cells(line)[1] if column > 1 else ""
+    if not header:
+        return _last([name for name in names if name.end <= number.start], number)
+    own = len(before) - len(_row_cells(before)[-1])
+    label = _row_cells(line)[1] if len(_row_cells(before)) > 2 else ""
     return (
-        _last([name.quantity for name in names if own <= name.start and name.end <= number.start], number)
-        or _last([name.quantity for name in tolerances.names_in(header)], number)
-        or _last([name.quantity for name in tolerances.names_in(label)], number)
+        _last([name for name in names if own <= name.start and name.end <= number.start], number)
+        or _last(tolerances.names_in(_column(header, before)), number)
+        or _last(tolerances.names_in(label), number)
     )
 
 
-def _last(quantities: Sequence[Quantity], number: Number) -> Quantity | None:
+def _last(names: Sequence[Name], number: Number) -> Quantity | None:
     """The last quantity that this number can be: a label names whole things, never 0.99 or 99 %."""
-    for quantity in reversed(quantities):
-        if quantity.unit != "label" or (number.whole and not number.percent):
-            return quantity
-    return None
+    whole = number.whole and not number.percent
+    return next((name.quantity for name in reversed(names) if whole or name.quantity.unit != "label"), None)
 
 
-def allowed_difference(
-    number: Number, quantity: Quantity | None, comparison_class: str, tolerances: Tolerances
-) -> Decimal:
-    """Tell how far a new number may lie from a stored one, apart from rounding.
+def allowed_difference(number: Number, quantity: Quantity | None, kind: str, tolerances: Tolerances) -> Decimal:
+    """Tell how far a new number may lie from a stored one, in the unit of the quantity; 0 if it has to be equal.
 
-    A whole number has a tolerance only where things are counted: the 10 in
-    "loss after run 10" is no loss.
-
-    Args:
-        number: the stored number.
-        quantity: what it is; None if nothing says so.
-        comparison_class: exact, close or trained.
-        tolerances: the quantities.
-
-    Returns:
-        The tolerance in the unit of the quantity; 0 if the number has to be equal.
+    The larger of atol and rtol × |stored| counts. For a whole number rtol counts only where things are counted: the 10
+    in "loss after run 10" is no loss, and the 60000 of a shape is no measurement.
     """
-    if quantity is not None and quantity.unit == "count" and number.percent:
+    counted = quantity is not None and quantity.unit == "count"
+    if counted and number.percent:
         quantity = tolerances.quantities.get(quantity.percent_as or "")
-    if quantity is None or comparison_class not in quantity.tolerances:
+    if quantity is not None and quantity.unit == "label":
         return Decimal(0)
-    if number.whole and not number.percent and quantity.unit != "count":
-        return Decimal(0)
-    return quantity.tolerances[comparison_class].at(number.value)
+    tolerance = tolerances.tolerance(kind, quantity)
+    if number.whole and not number.percent and not counted:
+        return tolerance.atol
+    return max(tolerance.atol, tolerance.rtol * abs(number.value))
 
 
-def is_within(stored: Number, new: Number, allowed: Decimal) -> bool:
+def is_within(stored: Number, new: Number, allowed: Decimal, keep_sign: bool = False) -> bool:
     """Whether two printed numbers can come from values that differ by the allowed amount.
 
-    Printing rounds, so values on two sides of a rounding boundary differ by one unit in the
-    last place however near they are: 0.12345 and 0.1234499 print as 0.1235 and 0.1234. What is printed in percent
-    keeps its number of digits.
+    Printing rounds: values that differ by less than one unit in the last place may be printed one unit apart. That
+    unit comes on top only if the tolerance is at least half of it: a tolerance of 1e-6 makes no room for a threshold of
+    0.999 to become 0.998. With `keep_sign`, a sign that comes or goes is a difference however small the numbers.
     """
     if allowed == 0:
         return stored.raw == new.raw
-    if stored.sign != new.sign or (stored.percent and stored.last_place != new.last_place):
+    if keep_sign and stored.sign != new.sign:
         return False
-    difference = abs(new.value - stored.value)
+    difference, unit = abs(new.value - stored.value), min(stored.last_place, new.last_place)
     if stored.whole and new.whole and not stored.percent:
-        return difference <= allowed
-    return difference < allowed + min(stored.last_place, new.last_place)
+        unit = Decimal(0)
+    return difference <= allowed or (2 * allowed >= unit and difference < allowed + unit)

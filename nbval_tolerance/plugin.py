@@ -1,159 +1,123 @@
-"""Make nbval compare the way `digits_helpers.verify` does: the hook between the two.
+"""The hook into pytest and nbval: nbval runs the cells, this compares what they give.
 
-nbval starts the kernels and runs the cells; this plugin replaces its comparison, says on top
-of the report what is compared, and sets the environment of the kernels. What it needs of nbval
-is its item class with `cell`, `parent.kernel`, `compare_outputs` and `comparison_traceback`, and its options.
-
-* `python -m pytest` checks everything, the stored notebooks included.
-* `python -m pytest -m "not slow"` leaves out what takes long: running the lessons.
-* `python -m pytest notebooks/05_evaluate.ipynb` checks one lesson.
-
-With MNIST on the machine, every output is compared (nbval's strict mode). Without it the lessons
-run on the embedded digits, and only cells tagged `nbval-check-output` are compared (lax mode).
+What it needs of nbval is its item class with `cell`, `parent.kernel`, `compare_outputs` and `comparison_traceback`.
 """
 
 from __future__ import annotations
 
 import functools
-import json
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from nbval.plugin import IPyNbCell
 
-from digits_helpers import verify
-from digits_helpers.errors import DigitsError
-from digits_helpers.series import LESSONS, kernel_environment
-
-CHECK_TAG = "nbval-check-output"
-CELL_SECONDS = 3600  # a training of the reference recipe in one cell: 10 minutes on two cores, 40 on a slow machine
-QUICK_MINUTES = 5  # all tests that are not marked as slow, on two cores
-OTHER_MINUTES = 13  # all tests but the stored notebooks, on two cores
-OUTPUT_SECONDS = 60  # the last output of a cell, on a machine that is busy
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker of what takes long."""
-    config.addinivalue_line("markers", "slow: takes minutes; leave it out with -m 'not slow'")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Choose what nbval compares, if notebooks are among what pytest is asked to check."""
-    config, option = session.config, session.config.option
-    if not _notebooks(config):
-        return
-    if not (option.nbval or option.nbval_lax):
-        config.stash[_MISSING] = _why_no_mnist()
-        option.nbval, option.nbval_lax = config.stash[_MISSING] is None, config.stash[_MISSING] is not None
-    option.nbval_cell_timeout = max(option.nbval_cell_timeout, CELL_SECONDS)
-    # The kernel of this Python, not whichever other one is registered under the same name.
-    option.nbval_current_env = option.nbval_kernel_name is None
-    config.stash[_ARTIFACTS] = Path(tempfile.mkdtemp(prefix="digits-artifacts-"))
-    config.add_cleanup(functools.partial(shutil.rmtree, config.stash[_ARTIFACTS], ignore_errors=True))
-    config.stash[_TOLERANCES] = verify.load_tolerances()
-    shutil.rmtree(_figures(config), ignore_errors=True)
+# name: help, kind of ini option (pytest's), default
+_OPTIONS: dict[str, tuple[str, str, Any]] = {
+    "file": ("TOML file with tolerances of classes and quantities", "string", ""),
+    "rtol": ("relative tolerance of numbers in cells without a tag (default: they have to be equal)", "string", ""),
+    "atol": ("absolute tolerance of numbers in cells without a tag", "string", ""),
+    "classes": ("tolerance of cells with a tag, such as 'close: rtol=1e-4 atol=1e-8'; one per line", "linelist", []),
+    "volatile": ("regular expressions for more that is never compared; one per line", "linelist", []),
+    "compared": ("volatile kinds to compare nevertheless: durations, clock, addresses, paths", "args", []),
+    "workdir": ("'temporary': run each notebook in a fresh folder (default: where it stands)", "string", ""),
+    "pictures": ("folder for the pictures of figures that differ", "string", "build/figures"),
+}
+# Statements that leave no name behind, so that the notebook does not notice. A kernel that does not know this package
+# raises an error that nobody sees, and its figures are compared by pixels.
+_LOAD_EXTENSION = "get_ipython().run_line_magic('load_ext', 'nbval_tolerance')"
+_CHANGE_FOLDER = "__import__('os').chdir({!r})"
+_KERNEL_SECONDS = 60
 
 
-_MISSING = pytest.StashKey[str | None]()
-_ARTIFACTS = pytest.StashKey[Path]()
-_TOLERANCES = pytest.StashKey[verify.Tolerances]()
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add each option twice: to the ini file as nbval_tolerance_x, to the command line as --nbval-tolerance-x."""
+    group = parser.getgroup("nbval_tolerance", "comparing what nbval runs within tolerances")
+    for name, (text, kind, default) in _OPTIONS.items():
+        parser.addini(f"nbval_tolerance_{name}", text, kind, default)
+        action = "store" if kind == "string" else "append"
+        group.addoption(f"--nbval-tolerance-{name}", action=action, default=None, help=text)
 
 
-def _figures(config: pytest.Config) -> Path:
-    """The folder for the pictures of figures that differ."""
-    return config.rootpath / "build" / "figures"
+def _option(config: pytest.Config, name: str) -> Any:
+    given = config.getoption(f"nbval_tolerance_{name}")
+    return given if given is not None else config.getini(f"nbval_tolerance_{name}")
 
 
-def _notebooks(config: pytest.Config) -> list[Path]:
-    """The notebooks among the files and folders that pytest is asked to check."""
-    found: list[Path] = []
-    for argument in config.args:
-        path = config.invocation_params.dir / argument.split("::")[0]
-        notebooks = sorted(path.glob("**/*.ipynb")) if path.is_dir() else [path] * (path.suffix == ".ipynb")
-        found += [notebook for notebook in notebooks if ".ipynb_checkpoints" not in notebook.parts]
-    return found
+def _is_cell(item: pytest.Item) -> bool:
+    nbval = sys.modules.get("nbval.plugin")
+    return nbval is not None and isinstance(item, nbval.IPyNbCell)
 
 
-def _why_no_mnist() -> str | None:
-    """None if MNIST is on this machine, or else the sentence that says what is missing."""
-    from digits_helpers.data import load_digits
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DIGITS_OFFLINE", "1")
-        try:
-            load_digits("mnist")
-        except DigitsError as error:
-            return str(error)
-    return None
-
-
-def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Say what is compared on this machine."""
-    notebooks = _notebooks(config)
-    if not notebooks:
-        return []
-    if config.option.markexpr == "not slow":
-        return [f"notebooks: not run, and their stored outputs not compared (-m 'not slow'); about {QUICK_MINUTES} minutes"]
-    if not config.option.nbval_lax:
-        minutes = sum(lesson.running for lesson in LESSONS) + OTHER_MINUTES
-        return [f"notebooks: stored outputs compared with a new run on MNIST (strict); about {minutes} minutes on two cores"]
-    tags = [tags for notebook in notebooks for tags in _code_cell_tags(notebook)]
-    checked = sum(CHECK_TAG in cell for cell in tags)
-    return [
-        "notebooks: MNIST not found: lessons run on the embedded digits; only outputs that do not depend on "
-        f"the data are compared (cells tagged {CHECK_TAG}), {checked} of {len(tags)} cells; about {OTHER_MINUTES + 3} minutes",
-        *([f"  {config.stash[_MISSING]}"] if config.stash.get(_MISSING, None) else []),
-    ]
-
-
-def _code_cell_tags(notebook: Path) -> list[list[str]]:
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    return [cell["metadata"].get("tags", []) for cell in cells if cell["cell_type"] == "code"]
+_TOLERANCES = pytest.StashKey[Any]()
+_FOLDER = pytest.StashKey[Path]()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Replace nbval's comparison, and mark the cell as slow."""
-    if not isinstance(item, IPyNbCell):
+    """Replace nbval's comparison."""
+    if not _is_cell(item):
         return
-    item.add_marker("slow")
+    if _TOLERANCES not in item.config.stash:
+        item.config.stash[_TOLERANCES] = _tolerances(item.config)
     item.compare_outputs = functools.partial(_compare, item)
-    item.output_timeout = OUTPUT_SECONDS
-    if item.cell.execution_count is None:
-        item.cell.execution_count = 0  # nbval takes None for "never run" and would compare nothing
 
 
-def _compare(item: IPyNbCell, new: list, stored: list) -> bool:
+def _tolerances(config: pytest.Config) -> Any:
+    from nbval_tolerance import ToleranceError, load_tolerances
+
+    path = _option(config, "file")
+    settings = {name: _option(config, name) for name in ("rtol", "atol", "classes", "volatile", "compared")}
+    try:
+        return load_tolerances(config.rootpath / path if path else None, **settings)
+    except ToleranceError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _compare(item: Any, new: list, stored: list) -> bool:
     """Compare a cell's outputs; leave what differs where nbval looks for it. True if nothing does."""
-    notebook = Path(item.path)
-    pictures = _figures(item.config) / f"{notebook.stem}-{item.cell.get('id', item.cell_num)}"
-    findings = verify.compare_outputs(
-        stored, new, verify.comparison_class(item.cell), item.config.stash[_TOLERANCES], pictures
-    )
-    place = verify.place_of(notebook.name, item.cell)
-    item.comparison_traceback = [str(finding.within(place)) for finding in findings]
+    from nbval_tolerance import ToleranceError, compare_cell, comparison_class
+    from nbval_tolerance.compare import place_of
+
+    notebook, tolerances = Path(item.path), item.config.stash[_TOLERANCES]
+    folder = item.config.rootpath / _option(item.config, "pictures")
+    if item.parent.sanitize_patterns:  # --nbval-sanitize-with
+        stored, new = item.sanitize_outputs(stored, ()), item.sanitize_outputs(new, ())
+    try:
+        kind = comparison_class(item.cell, tolerances)
+        pictures = folder / f"{notebook.stem}-{item.cell.get('id', item.cell_num)}"
+        place = place_of(notebook.name, item.cell)
+        findings = [str(one.within(place)) for one in compare_cell(stored, new, kind, tolerances, pictures)]
+    except ToleranceError as error:
+        findings = [str(error)]
+    item.comparison_traceback = findings
     return not findings
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
-    """Set the environment in which nbval starts the notebook's kernel, and take it back after that."""
-    if not isinstance(item, IPyNbCell) or item.parent.kernel is not None:
-        return (yield)
-    with kernel_environment(DIGITS_OFFLINE="1", DIGITS_ARTIFACTS_DIR=_artifacts(item)):
-        return (yield)
+    """Prepare the kernel before a notebook's first cell."""
+    started = not _is_cell(item) or item.parent.kernel is not None
+    result = yield
+    if not started and item.parent.kernel.language in (None, "python"):
+        _run(item.parent.kernel, _LOAD_EXTENSION)
+        if _option(item.config, "workdir") == "temporary":
+            _run(item.parent.kernel, _CHANGE_FOLDER.format(str(_temporary_folder(item))))
+    return result
 
 
-def _artifacts(item: IPyNbCell) -> Path:
-    """The folder for what lessons leave to each other.
+def _run(kernel: Any, code: str) -> None:
+    """Run a statement of which the notebook sees neither an output nor an error."""
+    message = kernel.kc.execute(code, silent=True, store_history=False, allow_stdin=False)
+    kernel.await_reply(message, timeout=_KERNEL_SECONDS)
+    kernel.await_idle(message, timeout=_KERNEL_SECONDS)
 
-    On MNIST each lesson has its own, so that lesson 05 evaluates the network that comes with the
-    series. On the embedded digits they share one: there, lesson 05 needs what lesson 04 made.
-    """
-    shared = item.config.stash[_ARTIFACTS]
-    folder = shared if item.config.option.nbval_lax else shared / Path(item.path).stem
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+
+def _temporary_folder(item: pytest.Item) -> Path:
+    config = item.config
+    if _FOLDER not in config.stash:
+        config.stash[_FOLDER] = Path(tempfile.mkdtemp(prefix="nbval-tolerance-"))
+        config.add_cleanup(functools.partial(shutil.rmtree, config.stash[_FOLDER], ignore_errors=True))
+    return Path(tempfile.mkdtemp(prefix=f"{Path(item.path).stem}-", dir=config.stash[_FOLDER]))

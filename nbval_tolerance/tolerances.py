@@ -1,75 +1,45 @@
-"""How far a number may lie from the stored one: the quantities and tolerances of `tests/tolerances.toml`."""
+"""How far a number may lie from the stored one: per class of cells, per quantity, per cell."""
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from digits_helpers.errors import DigitsError
+from nbval_tolerance.volatile import KINDS, Volatile
 
-TOLERANT_CLASSES = ("close", "trained")
 UNITS = ("fraction", "number", "count", "label")
-DEFAULT_TOLERANCES = Path(__file__).parents[1] / "tests" / "tolerances.toml"
 
 
-class VerifyError(DigitsError):
-    """The comparison cannot be made: the file with the tolerances, or a cell's tags, are wrong."""
+class ToleranceError(ValueError):
+    """The comparison cannot be made: a setting, a cell's tags or a file are wrong. The message says which."""
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far a number may lie from the stored one: the larger of the two allowances.
+    """The largest difference: the larger of `atol` (in the unit of the number) and `rtol` × the stored number."""
 
-    Attributes:
-        absolute: in the unit of the quantity.
-        relative: as a share of the stored number.
-    """
-
-    absolute: Decimal = Decimal(0)
-    relative: Decimal = Decimal(0)
-
-    def at(self, value: Decimal) -> Decimal:
-        """The allowed difference from this stored value, in the unit of the quantity."""
-        return max(self.absolute, self.relative * abs(value))
+    atol: Decimal = Decimal(0)
+    rtol: Decimal = Decimal(0)
 
 
-@dataclass(frozen=True)
-class FigureTolerance:
-    """How far a figure may lie from the stored one.
-
-    Attributes:
-        difference: largest root-mean-square difference, in grey levels from 0 to 255.
-        room: how far a line may have moved without counting, in pixels, to either side and up or down.
-    """
-
-    difference: float = 0.0
-    room: int = 0
+# What a tag means before anybody has configured anything: `close` as numpy.allclose, `trained` five percent.
+CLASSES = {"close": Tolerance(Decimal("1e-8"), Decimal("1e-5")), "trained": Tolerance(rtol=Decimal("0.05"))}
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A kind of number that lessons print.
-
-    Attributes:
-        name: its name in reports.
-        names: what lessons call it; upper and lower case are the same.
-        unit: fraction (0 to 1, also printed in %), number, count (whole things), or label
-            (whole numbers that name or number something: an epoch, an image, a digit).
-        percent_as: the quantity that a number in % belongs to when the unit is count.
-        tolerances: class -> tolerance; a class that is missing has to be equal.
-    """
+    """A kind of number that notebooks print or draw; docs/nbval_tolerance.md explains the fields."""
 
     name: str
     names: tuple[str, ...]
-    unit: str
+    unit: str = "number"
     percent_as: str | None = None
-    tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
+    tolerances: Mapping[str, Tolerance] = field(default_factory=dict)  # for another class, that class's own
 
 
 @dataclass(frozen=True)
@@ -82,16 +52,26 @@ class Name:
 
 
 class Tolerances:
-    """The quantities with their tolerances, and the tolerance of figures.
+    """Everything that decides whether two outputs are equal enough.
 
     Args:
         quantities: every quantity that has a name.
-        figures: class -> tolerance; figures of a class that is missing have to be equal.
+        classes: class -> tolerance of numbers without a quantity.
+        untagged: the tolerance of cells without a tag; without it they are exact.
+        volatile: what is never compared.
     """
 
-    def __init__(self, quantities: Sequence[Quantity], figures: Mapping[str, FigureTolerance]) -> None:
+    def __init__(
+        self,
+        quantities: Sequence[Quantity] = (),
+        classes: Mapping[str, Tolerance] | None = None,
+        untagged: Tolerance | None = None,
+        volatile: Volatile | None = None,
+    ) -> None:
         self.quantities = {quantity.name: quantity for quantity in quantities}
-        self.figures = dict(figures)
+        self.classes = {**CLASSES, **(classes or {})}
+        self.untagged = untagged
+        self.volatile = volatile or Volatile()
         self._by_name = {_plain(name): quantity for quantity in quantities for name in quantity.names}
         # Longest first, so that "calibration error" is not read as an error.
         spellings = sorted(self._by_name, key=len, reverse=True)
@@ -103,88 +83,114 @@ class Tolerances:
         matches = self._pattern.finditer(line)
         return [Name(m.start(), m.end(), self._by_name[_plain(m[0])]) for m in matches]
 
+    def tolerance(self, kind: str, quantity: Quantity | None) -> Tolerance:
+        """The tolerance of a quantity in cells of a class; a class such as "rtol=0.001" is a tolerance itself."""
+        if kind == "exact":
+            return Tolerance()
+        if quantity is not None and kind in quantity.tolerances:
+            return quantity.tolerances[kind]
+        if kind == "untagged":
+            return self.untagged or Tolerance()
+        return parse_tolerance(kind) if "=" in kind else self.classes.get(kind, Tolerance())
+
 
 def _plain(name: str) -> str:
     """A name in lower case, with one space wherever it has spaces, underscores or hyphens."""
     return re.sub(r"[\s_-]+", " ", name).lower()
 
 
-def load_tolerances(path: Path | str | None = None) -> Tolerances:
-    """Read the tolerances and check them.
+def parse_tolerance(text: str, where: str = "tolerance") -> Tolerance:
+    """Read a tolerance such as "rtol=1e-3 atol=0.5"; ToleranceError if it is anything else."""
+    pairs = [part.split("=") for part in re.sub(r"\s*=\s*", "=", text).replace(",", " ").split()]
+    if not pairs or any(len(pair) != 2 for pair in pairs):
+        raise ToleranceError(f"{where}: {text!r} is no tolerance; write rtol=1e-3, atol=0.5 or both.")
+    return _tolerance(dict(pairs), where)
+
+
+def load_tolerances(
+    path: Path | str | None = None,
+    *,
+    rtol: str | None = None,
+    atol: str | None = None,
+    classes: Iterable[str] = (),
+    volatile: Iterable[str] = (),
+    compared: Iterable[str] = (),
+) -> Tolerances:
+    """Read the settings and check them; settings given here go before those of the file.
 
     Args:
-        path: a TOML file; without it, the `tests/tolerances.toml` of this checkout.
-
-    Returns:
-        The quantities and the tolerance of figures.
+        path: a TOML file with the tables `class`, `quantity` and `volatile`; may be left out.
+        rtol: relative tolerance of cells without a tag.
+        atol: absolute tolerance of cells without a tag.
+        classes: lines such as "close: rtol=1e-4".
+        volatile: regular expressions for what is never compared.
+        compared: kinds of volatile text that are compared nevertheless.
 
     Raises:
-        VerifyError: if the file is missing, is not TOML, or holds what this module does not know.
+        ToleranceError: if the file is missing or is not TOML, or a setting is unknown or no tolerance.
     """
-    path = Path(path or DEFAULT_TOLERANCES)
+    table, where = (_read(Path(path)), Path(path).name) if path else ({}, "settings")
+    _check_keys(table, ("class", "quantity", "volatile"), where)
+    known = {name: _tolerance(entry, f"{where}, class {name}") for name, entry in table.get("class", {}).items()}
+    for name, _, text in (line.partition(":") for line in classes):
+        known[name.strip()] = parse_tolerance(text, f"class {name.strip()}")
+    kinds = {*CLASSES, *known, "untagged"}
+    quantities = [_quantity(name, entry, kinds, where) for name, entry in table.get("quantity", {}).items()]
+    _check_names(quantities, where)
+    untagged = {key: value for key, value in (("rtol", rtol), ("atol", atol)) if value}
+    kept = table.get("volatile", {})
+    _check_keys(kept, (*KINDS, "patterns"), f"{where}, volatile,")
+    _check_keys(compared, KINDS, "compared")
+    off = {*compared, *(kind for kind in KINDS if kept.get(kind) is False)}
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+        own = Volatile(off, (*kept.get("patterns", ()), *volatile))
+    except re.error as error:
+        raise ToleranceError(f"{where}: {error.pattern!r} is not a regular expression ({error}).") from None
+    return Tolerances(quantities, known, _tolerance(untagged, "settings") if untagged else None, own)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     except FileNotFoundError:
-        raise VerifyError(f"No tolerances at {path}; name a TOML file like tests/tolerances.toml.") from None
+        raise ToleranceError(f"No tolerances at {path}; give the path of a TOML file.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise VerifyError(f"{path} is not TOML ({error}); mend it or take tests/tolerances.toml.") from None
-    _known(table, ("figures", "quantity"), path.name)
-    quantities = [_quantity(name, entry, path.name) for name, entry in table.get("quantity", {}).items()]
-    _known(table.get("figures", {}), TOLERANT_CLASSES, f"{path.name}, figures,")
-    figures = {name: _figures(entry, f"{path.name}, figures, {name}") for name, entry in table.get("figures", {}).items()}
-    _check_names(quantities, path.name)
-    return Tolerances(quantities, figures)
+        raise ToleranceError(f"{path} is not TOML: {error}.") from None
 
 
-def _known(table: Mapping[str, Any], allowed: Sequence[str], where: str) -> None:
-    for key in table:
+def _check_keys(keys: Iterable[str], allowed: Iterable[str], where: str) -> None:
+    for key in keys:
         if key not in allowed:
-            raise VerifyError(
-                f"{where} has the key {key!r}; allowed are {', '.join(allowed)}, so correct or remove it."
-            )
+            raise ToleranceError(f"{where} has the key {key!r}; allowed are {', '.join(sorted(allowed))}.")
 
 
-def _figures(entry: Mapping[str, Any], where: str) -> FigureTolerance:
-    _known(entry, ("difference", "room"), where)
-    difference, room = float(entry.get("difference", 0)), entry.get("room", 0)
-    if not (math.isfinite(difference) and difference >= 0):
-        raise VerifyError(f"{where} has difference = {difference}; it is a number of grey levels from 0 up, so correct it.")
-    if type(room) is not int or room < 0:
-        raise VerifyError(f"{where} has room = {room}; it is a whole number of pixels from 0 up, so correct it.")
-    return FigureTolerance(difference, room)
-
-
-def _quantity(name: str, entry: Mapping[str, Any], where: str) -> Quantity:
-    where = f"{where}, quantity {name!r},"
-    _known(entry, ("names", "unit", "percent_as", *TOLERANT_CLASSES), where)
-    if entry.get("unit") not in UNITS:
-        raise VerifyError(f"{where} has the unit {entry.get('unit')!r}; allowed are {', '.join(UNITS)}.")
-    tolerances = {key: _tolerance(entry[key], f"{where} {key}") for key in TOLERANT_CLASSES if key in entry}
-    if entry["unit"] == "label" and tolerances:
-        raise VerifyError(f"{where} is a label and has a tolerance; labels have to be equal, so remove one of the two.")
-    return Quantity(name, tuple(entry.get("names", (name,))), entry["unit"], entry.get("percent_as"), tolerances)
+def _quantity(name: str, entry: Mapping[str, Any], kinds: set[str], where: str) -> Quantity:
+    where, unit = f"{where}, quantity {name!r},", entry.get("unit", "number")
+    _check_keys(entry, ("names", "unit", "percent_as", *kinds), where)
+    _check_keys([unit], UNITS, f"{where} unit")
+    tolerances = {key: _tolerance(entry[key], f"{where} {key}") for key in entry if key in kinds}
+    if unit == "label" and tolerances:
+        raise ToleranceError(f"{where} is a label and has a tolerance; labels have to be equal: remove one of the two.")
+    return Quantity(name, tuple(entry.get("names", (name,))), unit, entry.get("percent_as"), tolerances)
 
 
 def _tolerance(entry: Mapping[str, Any], where: str) -> Tolerance:
-    _known(entry, ("absolute", "relative"), where)
-    values = {key: Decimal(str(value)) for key, value in entry.items()}
-    for key, value in values.items():
-        if not (value.is_finite() and value >= 0):
-            raise VerifyError(f"{where} has {key} = {value}; a tolerance is a number from 0 up, so correct it.")
+    _check_keys(entry, ("atol", "rtol"), where)
+    try:
+        values = {key: Decimal(str(value)) for key, value in entry.items()}
+        if not all(value.is_finite() and value >= 0 for value in values.values()):
+            raise InvalidOperation
+    except InvalidOperation:
+        given = ", ".join(f"{key} = {value}" for key, value in entry.items())
+        raise ToleranceError(f"{where} has {given}; a tolerance is a number from 0 up.") from None
     return Tolerance(**values)
 
 
 def _check_names(quantities: Sequence[Quantity], where: str) -> None:
-    seen: dict[str, str] = {}
+    owners: dict[str, str] = {}
     for quantity in quantities:
         for name in map(_plain, quantity.names):
-            if name in seen:
-                raise VerifyError(
-                    f"{where} gives the name {name!r} to {seen[name]!r} and to {quantity.name!r}; keep one."
-                )
-            seen[name] = quantity.name
-    for quantity in quantities:
+            if owners.setdefault(name, quantity.name) != quantity.name:
+                raise ToleranceError(f"{where} gives the name {name!r} to {owners[name]!r} and {quantity.name!r}.")
         if quantity.percent_as not in (None, *(other.name for other in quantities)):
-            raise VerifyError(
-                f"{where} has percent_as = {quantity.percent_as!r}, which is no quantity; name one of them."
-            )
+            raise ToleranceError(f"{where} has percent_as = {quantity.percent_as!r}, which is no quantity.")

@@ -1,0 +1,163 @@
+"""Compare two figures: by what their descriptions say is drawn, or by pixels."""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from nbval_tolerance.numbers import Number
+from nbval_tolerance.text import Check, Finding, compare_numbers, compare_text
+
+_WHOLE = re.compile(r"-?\d+")
+_FINITE = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+
+
+def compare_figures(stored: Mapping[str, Any], new: Mapping[str, Any], check: Check) -> list[Finding]:
+    """Compare two descriptions that `describe_figure` made.
+
+    Returns:
+        One finding per text, colour, style or series of numbers that differs, named after the axes and the line.
+    """
+    old, fresh = stored.get("axes", []), new.get("axes", [])
+    findings = _compare_words("texts", stored, new, check)
+    if len(old) != len(fresh):
+        return [*findings, Finding("", f"{len(old)} axes stored, {len(fresh)} new")]
+    for index in range(len(old)):
+        place = f"axes {index + 1}" if len(old) > 1 else ""
+        findings += [found.within(place) for found in _compare_axes(old[index], fresh[index], check)]
+    return findings
+
+
+def _compare_words(key: str, stored: Mapping[str, Any], new: Mapping[str, Any], check: Check) -> list[Finding]:
+    texts = [part.get(key, "") for part in (stored, new)]
+    texts = [text if isinstance(text, str) else "\n".join(text) for text in texts]
+    if key.startswith("auto ") and check.tolerant:  # ticks that matplotlib chose from the data: only their units count
+        texts = [" ".join(sorted({re.sub(r"[\d.,e+−-]", "", word) for word in text.split()})) for text in texts]
+    return [found.within(key) for found in compare_text(*texts, check)]
+
+
+def _compare_axes(stored: Mapping[str, Any], new: Mapping[str, Any], check: Check) -> list[Finding]:
+    findings = []
+    for key in [key for key in {**stored, **new} if key != "artists"]:
+        findings += _compare_words(key, stored, new, check)
+    artists = [part.get("artists", []) for part in (stored, new)]
+    # What two artists have in common when one can be the other's new version
+    keys = [[(one["kind"], re.sub(r"\d+", "#", one.get("label", ""))) for one in side] for side in artists]
+    for step, i, i_end, j, j_end in difflib.SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
+        old, fresh = artists[0][i:i_end], artists[1][j:j_end]
+        if step == "equal" or [one["kind"] for one in old] == [one["kind"] for one in fresh]:
+            for one, other in zip(old, fresh, strict=True):
+                findings += [found.within(_name(one)) for found in _compare_artist(one, other, stored, check)]
+            continue
+        findings += [Finding("", f"{_name(artist)} is missing") for artist in old]
+        findings += [Finding("", f"{_name(artist)} is additional") for artist in fresh]
+    return findings
+
+
+def _name(artist: Mapping[str, Any]) -> str:
+    return " ".join([artist["kind"], *([repr(artist["label"])] if "label" in artist else [])])
+
+
+def _compare_artist(
+    stored: Mapping[str, Any], new: Mapping[str, Any], axes: Mapping[str, Any], check: Check
+) -> list[Finding]:
+    findings = _compare_words("label", stored, new, check)
+    for key in [key for key in {**stored, **new} if key not in ("kind", "label", "data")]:
+        old, fresh = stored.get(key, "none"), new.get(key, "none")
+        if old != fresh and not (key == "digest" and check.tolerant):
+            findings.append(Finding(key, f"stored {old}, new {fresh}"))
+    data = [part.get("data", {}) for part in (stored, new)]
+    for key in {**data[0], **data[1]}:
+        # The axis says what the numbers are, or the colour bar; else the line's own label or the title may
+        labels = [axes.get(f"{key[0]}label") or stored.get("values are", "")]
+        labels += [stored.get("label", ""), axes.get("title", "")] if key[0] != "x" else []
+        findings += _compare_series(key, data[0].get(key, ""), data[1].get(key, ""), labels, check)
+    return findings
+
+
+def _compare_series(name: str, stored: str, new: str, labels: Sequence[str], check: Check) -> list[Finding]:
+    """Compare two series of numbers; the finding is about the largest difference outside the tolerance."""
+    if stored == new and not check.every:
+        return []
+    old, fresh = stored.split(), new.split()
+    if len(old) != len(fresh):
+        cut = "; the end is missing" if old[: len(fresh)] == fresh else ""
+        return [Finding(name, f"{len(old)} values stored, {len(fresh)} new{cut}")]
+    label = next((label for label in labels if check.tolerances.names_in(label)), labels[0])
+    named = [one.quantity for one in check.tolerances.names_in(label)]
+    quantity = next((one for one in reversed(named) if one.unit != "label"), named[-1] if named else None)
+    whole = all(map(_WHOLE.fullmatch, old + fresh))
+    found = []
+    for index, pair in enumerate(zip(old, fresh, strict=True), start=1):
+        place = f"{name}, value {index} of {len(old)}"
+        if not all(map(_FINITE.fullmatch, pair)):  # nan, inf
+            found.append((Decimal("inf"), Finding(place, f"stored {pair[0]}, new {pair[1]}", pair[0] == pair[1])))
+            continue
+        a, b = (
+            Number(value if whole or not _WHOLE.fullmatch(value) else f"{value}.", percent="%" in label)
+            for value in pair
+        )
+        # Descriptions have five significant digits, more than anybody sees: one unit in the fifth may differ.
+        slack = abs(a.value).scaleb(-4) if check.tolerant and not whole else Decimal(0)
+        found.append((abs(b.value - a.value), compare_numbers(a, b, quantity, check, slack).within(place)))
+    outside = [one for one in found if not one[1].passed]
+    if not outside:
+        return [max(found, key=lambda one: one[0])[1]] if check.every else []
+    worst = max(outside, key=lambda one: one[0])[1]
+    return [Finding(worst.place, f"{worst.message}; {len(outside)} of {len(old)} values are outside")]
+
+
+def compare_png(stored: str, new: str, check: Check) -> list[Finding]:
+    """Compare two PNG outputs (base64) pixel by pixel."""
+    try:
+        import numpy as np
+
+        old, fresh = _pixels(stored), _pixels(new)
+    except ImportError:  # no matplotlib here: equal files are equal pictures
+        return [] if stored.strip() == new.strip() else [Finding("", "the pictures differ")]
+    except (OSError, SyntaxError, ValueError) as error:
+        return [Finding("", f"not a readable PNG: {error}")]
+    if old.shape != fresh.shape:
+        sizes = [f"{a.shape[1]} × {a.shape[0]}" for a in (old, fresh)]
+        return [Finding("", f"stored {sizes[0]} pixels, new {sizes[1]}")]
+    difference = np.abs(old.astype(int) - fresh.astype(int)).max(axis=2)
+    if not difference.any():
+        return []
+    amount = (
+        f"{np.count_nonzero(difference):,} of {difference.size:,} pixels differ, by up to {difference.max()} of 255"
+    )
+    return [Finding("", f"{amount} ({check.kind})")]
+
+
+def _pixels(encoded: str) -> Any:
+    """(height, width, 4) uint8: red, green, blue and opacity."""
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(BytesIO(base64.b64decode(encoded)), formats=["PNG"]) as picture:
+        return np.asarray(picture.convert("RGBA"))
+
+
+def write_pictures(path: Path, stored: str, new: str) -> str:
+    """Write the expected, the actual and the difference picture, and say where."""
+    try:
+        import numpy as np
+        from PIL import Image
+
+        images = {"expected": _pixels(stored), "actual": _pixels(new)}
+        if images["expected"].shape == images["actual"].shape:
+            # Ten times the difference, as matplotlib draws it: faint differences become visible.
+            difference = np.abs(images["expected"][..., :3].astype(int) - images["actual"][..., :3].astype(int))
+            images["difference"] = np.clip(difference * 10, 0, 255).astype(np.uint8)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for name, image in images.items():
+            Image.fromarray(image).save(path.with_name(f"{path.name}-{name}.png"))
+    except (ImportError, OSError, SyntaxError, ValueError) as error:
+        return f"; the pictures could not be written: {error}"
+    return f"; see {path}-{{{','.join(images)}}}.png"
