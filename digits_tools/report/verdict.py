@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import textwrap
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbval_tolerance.tolerances import Tolerance
 
 TOLERANCES = Path(__file__).resolve().parents[1] / "tolerances.toml"
 
@@ -68,9 +70,13 @@ def verdict_rows(results: Mapping[str, Any], expected: Mapping[str, Any] | None 
     Returns:
         One dictionary per quantity with the names of `Row`; where `ok` is False, the results have drifted.
     """
-    quantities = tomllib.loads(TOLERANCES.read_text(encoding="utf-8"), parse_float=Decimal)["quantity"]
-    kind = comparison_class(results, expected)
-    rows = [_metric_row(name, results, expected, quantities[of], kind) for name, of in METRICS.items()]
+    from nbval_tolerance import load_tolerances  # slow: nbformat
+
+    tolerances, kind = load_tolerances(TOLERANCES), comparison_class(results, expected)
+    quantities = {name: tolerances.quantities[of] for name, of in METRICS.items()}
+    rows = [
+        _metric_row(name, results, expected, of.unit, tolerances.tolerance(kind, of)) for name, of in quantities.items()
+    ]
     rows += [
         _equal_row("parameter count", "count", ("network", "parameter_count"), results, expected),
         _layers_row(results, expected),
@@ -101,9 +107,9 @@ def _get(document: Any, *keys: str) -> Any:
 
 
 def _metric_row(
-    name: str, results: Mapping[str, Any], expected: Mapping[str, Any] | None, of: Mapping[str, Any], kind: str
+    name: str, results: Mapping[str, Any], expected: Mapping[str, Any] | None, unit: str, allowed: Tolerance
 ) -> Row:
-    """Compare one metric, which is one of the quantity `of` in tolerances.toml."""
+    """Compare one metric."""
     quantity = name.replace("_", " ")
     measured, low, high = (_get(results, "metrics", name, key) for key in ("value", "low", "high"))
     wanted = _get(expected, "metrics", name, "value")
@@ -112,8 +118,8 @@ def _metric_row(
     low_end, high_end = published or (0, 1)
     tolerance, ok, remark = None, None, None
     if wanted is not None:
-        allowed, wanted_exactly = of.get(kind, {}), Decimal(str(wanted))  # so that 0.99 and 0.994 are 0.004 apart
-        tolerance = max(allowed.get("absolute", 0), allowed.get("relative", 0) * abs(wanted_exactly))
+        wanted_exactly = Decimal(str(wanted))  # so that 0.99 and 0.994 are 0.004 apart and not a little more
+        tolerance = max(allowed.atol, allowed.rtol * abs(wanted_exactly))
         ok = measured is not None and abs(Decimal(str(measured)) - wanted_exactly) <= tolerance
         tolerance = float(tolerance)
     elif published and _get(results, "metrics") is not None:  # a report without lesson 05 measures nothing
@@ -124,7 +130,7 @@ def _metric_row(
         above = measured > high_end
         remark = "above the published range, which is no failure" if above else "below the published range"
     text = published and f"{100 * low_end:.0f}–{100 * high_end:.0f} %"
-    return Row(quantity, of["unit"], text, wanted, measured, low, high, tolerance, ok, remark)
+    return Row(quantity, unit, text, wanted, measured, low, high, tolerance, ok, remark)
 
 
 def _equal_row(

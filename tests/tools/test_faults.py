@@ -14,7 +14,7 @@ from tiny_lessons import printed, write_lesson
 
 from digits_helpers.errors import DigitsError
 from digits_tools import folders
-from digits_tools.lessons import LessonError, select_lessons
+from digits_tools.lessons import select_lessons
 from digits_tools.report import run_report
 
 ALLOCATE = """
@@ -90,19 +90,6 @@ def test_whatever_cannot_be_written_is_one_sentence_and_the_report_goes_on_later
         assert run(resume=True).complete
         assert contents(tmp_path / "report" / "artifacts") == whole
         assert done + len(fake.ran) in (2, 3), fits  # a lesson that has ended is not run again
-
-
-def test_what_a_lesson_says_of_itself_is_said_before_that_the_disk_is_full(tmp_path, monkeypatch):
-    write_lesson(tmp_path / "notebooks", "01", "1")
-    fake, disk = FakeLessons(monkeypatch), Disk(monkeypatch)
-
-    def fill(artifacts):
-        disk.fits = 0
-        raise LessonError("Lesson 01 stopped.")
-
-    fake.before["01"] = fill
-    report = run_report(select_lessons("01"), tmp_path / "report", tmp_path / "notebooks", {"dataset": "embedded"})
-    assert report.failure == "Lesson 01 stopped."
 
 
 FILL = """

@@ -66,11 +66,6 @@ def test_json_that_is_damaged_or_not_finite(tmp_path, content, found):
 # --- Folders ---
 
 
-def test_checking_changes_nothing(folder):
-    folder.check()
-    assert not folder.path.exists()
-
-
 def test_an_older_run_is_replaced_whatever_state_it_is_in(folder):
     folder.prepare()
     fill(folder, "index.html", ".index.html.tmp", "notebooks/01.ipynb", "notebooks/.02.ipynb.tmp", "artifacts/a/b.npz")
@@ -86,15 +81,6 @@ def test_what_is_reused_stays(folder):
     fill(folder, "index.html", "notebooks/01.ipynb", "notebooks/02.ipynb", "artifacts/a", "artifacts/b")
     folder.prepare({"notebooks/01.ipynb", "artifacts/a"})
     assert names(folder) == {"notebooks/01.ipynb", "artifacts/a"}
-
-
-def test_what_an_older_version_wrote_is_still_its_own(folder):
-    older = OutputFolder(folder.path, "report", ["old.html"])
-    older.prepare()
-    fill(folder, "old.html")
-    folder.check()
-    folder.prepare()
-    assert names(folder) == set()
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "index.html", ".git", "notebooks/01.ipynb"])
@@ -119,20 +105,6 @@ def test_the_folder_of_another_command_is_refused(folder):
     OutputFolder(folder.path, "sweep", ["table.csv"]).prepare()
     with pytest.raises(InputError, match="digits-sweep"):
         folder.check()
-
-
-def test_a_link_is_removed_and_what_it_leads_to_stays(folder, tmp_path):
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "file").write_text("mine", encoding="utf-8")
-    folder.prepare()
-    try:
-        (folder.path / "artifacts" / "link").symlink_to(tmp_path / "mine", target_is_directory=True)
-    except OSError:
-        pytest.skip("no symbolic links here")
-    folder.check()
-    folder.prepare()
-    assert names(folder) == set()
-    assert (tmp_path / "mine" / "file").read_text(encoding="utf-8") == "mine"
 
 
 def test_a_file_in_the_way(tmp_path):
