@@ -23,7 +23,7 @@ def make_digits() -> tuple[dict[str, NDArray[np.uint8]], str]:
     bunch = datasets.load_digits()
     # 0…16 to 0…255 in whole numbers: no machine rounds these differently.
     small = ((bunch.images.astype(np.int64) * 255 + 8) // 16).astype(np.uint8)
-    images = np.stack([enlarge(image) for image in small])
+    images = np.stack([_enlarge(image) for image in small])
     labels = bunch.target.astype(np.uint8)
     in_test = np.zeros(len(labels), dtype=bool)
     in_test[np.argsort(labels, kind="stable")[::5]] = True
@@ -36,7 +36,7 @@ def make_digits() -> tuple[dict[str, NDArray[np.uint8]], str]:
     return arrays, f"scikit-learn {sklearn.__version__}"
 
 
-def enlarge(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _enlarge(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Enlarge a digit to 20×20 and put its centre of mass on pixel (14, 14) of a 28×28 field.
 
     MNIST's makers fitted each digit into 20×20 pixels with anti-aliasing and moved its centre of mass to the centre of

@@ -59,13 +59,13 @@ class _QuietLoader(importlib.abc.Loader):
     def exec_module(self, module: ModuleType) -> None:
         module.__spec__.loader = module.__loader__ = self.loader  # as if this one had never been there
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # 0 shows later notes as well, 1 warnings, 2 errors only
-        with without_startup_notes():
+        with _without_startup_notes():
             self.loader.exec_module(module)
             module.config.list_physical_devices()  # a part of the notes comes only when devices are looked for
 
 
 @contextlib.contextmanager
-def without_startup_notes() -> Iterator[None]:
+def _without_startup_notes() -> Iterator[None]:
     """Pass on what the block writes to standard error, but for the lines that hold one of `STARTUP_NOTES`.
 
     The C++ part of TensorFlow writes to file descriptor 2, past ``sys.stderr``. The descriptor points to a temporary

@@ -79,14 +79,14 @@ def network_path(network: str) -> Path:
     """
     if network not in ("own", "shipped"):
         raise RunError(f'network is {network!r}, but only "own" and "shipped" exist: write one of them.')
-    path = (Path("artifacts") if network == "own" else networks_folder()) / MODEL_FILE
+    path = (Path("artifacts") if network == "own" else _networks_folder()) / MODEL_FILE
     if not path.is_file():
         advice = 'run lesson 04 first, or set network = "shipped"' if network == "own" else "install the package again"
         raise RunError(f"There is no file {MODEL_FILE} in the folder {path.parent.name!r}: {advice}.")
     return path
 
 
-def networks_folder() -> Path:
+def _networks_folder() -> Path:
     """Give the folder of what comes with the series: ``$DIGITS_NETWORKS_DIR``, else ``networks`` in this package."""
     return Path(os.environ.get("DIGITS_NETWORKS_DIR") or str(resources.files("digits_helpers") / "networks"))
 
@@ -103,7 +103,7 @@ def load_spread() -> dict[str, list[dict[str, Any]]]:
         RunError: the file is missing or damaged.
     """
     try:
-        return json.loads((networks_folder() / SPREAD_FILE).read_text(encoding="utf-8"))["groups"]
+        return json.loads((_networks_folder() / SPREAD_FILE).read_text(encoding="utf-8"))["groups"]
     except (OSError, ValueError, KeyError, TypeError):
         raise RunError(f"The file {SPREAD_FILE} is missing or damaged: install the package again.") from None
 

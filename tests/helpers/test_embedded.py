@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from digits_helpers._embedded import enlarge, make_digits
+from digits_helpers._embedded import _enlarge, make_digits
 
 
 def centres(images):
@@ -28,7 +28,7 @@ def test_centres_of_mass_are_where_mnists_are(embedded):
 
 
 def test_an_enlarged_digit_fills_twenty_by_twenty_pixels():
-    field = enlarge(np.full((8, 8), 255, dtype=np.uint8))
+    field = _enlarge(np.full((8, 8), 255, dtype=np.uint8))
     rows, columns = np.nonzero(field)
     # A full square has its centre of mass at 9.5 of 20; moved by 4.5, rounded up to 5, to 14.5.
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (5, 24, 5, 24)
@@ -38,7 +38,7 @@ def test_an_enlarged_digit_fills_twenty_by_twenty_pixels():
 def test_an_enlarged_digit_stays_inside_the_field():
     corner = np.zeros((8, 8), dtype=np.uint8)
     corner[0, 7] = 255
-    rows, columns = np.nonzero(enlarge(corner))
+    rows, columns = np.nonzero(_enlarge(corner))
     # The ink would have to move by 13 pixels to reach the centre; the box has room for 8.
     assert rows.min() == 8
     assert columns.max() == 19

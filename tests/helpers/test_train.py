@@ -169,7 +169,7 @@ def test_the_spread_of_trainings_belongs_to_the_shipped_network(package):
     assert len({(run["threads"], run["kind"]) for run in one_kind}) == 1
     assert len({run["seed"] for run in one_kind}) == len(one_kind) >= 3
     assert all(0.98 < run["validation_accuracy"] < 1 for run in one_seed + one_kind)
-    recipe = json.loads((train.networks_folder() / "spread.json").read_text(encoding="utf-8"))["recipe"]
-    record = train.load_record(train.networks_folder() / "reference.json")
+    recipe = json.loads((train._networks_folder() / "spread.json").read_text(encoding="utf-8"))["recipe"]
+    record = train.load_record(train._networks_folder() / "reference.json")
     for name in ("dataset", "data_sha256", "epochs", "batch_size"):
         assert recipe[name] == record[name]
