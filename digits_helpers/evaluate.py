@@ -25,7 +25,7 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tu
         confidence: share of such intervals that cover the true proportion in the long run, between 0 and 1.
 
     Returns:
-        Lower and upper end, between 0 and 1.
+        Lower and upper end, between 0 and 1 but for rounding.
 
     Raises:
         ValueError: the counts do not describe a proportion.
@@ -40,7 +40,7 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tu
     centre = share + z**2 / (2 * trials)
     half_width = z * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
     scale = 1 + z**2 / trials
-    return max(0.0, (centre - half_width) / scale), min(1.0, (centre + half_width) / scale)
+    return (centre - half_width) / scale, (centre + half_width) / scale
 
 
 def save_evaluation(

@@ -42,27 +42,22 @@ def scale_images(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     >>> scale_images(np.full((2, 28, 28), 255, np.uint8)).shape
     (2, 28, 28, 1)
     """
-    return (images.astype(np.float32) / 255)[..., np.newaxis]
+    return images[..., np.newaxis].astype("float32") / 255
 
 
-def one_hot(labels: NDArray[np.uint8], classes: int = CLASSES) -> NDArray[np.float32]:
-    """Turn each label into a row with a one in the label's column and zeros elsewhere.
+def one_hot(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Turn each label into a row of ten with a 1 in the label's column.
 
     Args:
-        labels: integers, shape (n,), values 0 to classes - 1.
-        classes: number of columns.
+        labels: integers, shape (n,), values 0 to 9.
 
     Returns:
-        float32, shape (n, classes); every row sums to 1.
+        float32, shape (n, 10); every row sums to 1.
 
     Raises:
-        IndexError: a label is not smaller than ``classes``.
-
-    >>> one_hot(np.array([2, 0]), classes=3)
-    array([[0., 0., 1.],
-           [1., 0., 0.]], dtype=float32)
+        IndexError: a label is larger than 9.
     """
-    return np.eye(classes, dtype=np.float32)[labels]
+    return np.eye(10, dtype="float32")[labels]
 
 
 def split_indices(

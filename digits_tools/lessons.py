@@ -14,21 +14,12 @@ NOTEBOOKS = PROJECT / "notebooks"
 
 @dataclass(frozen=True)
 class Lesson:
-    """One lesson.
+    """One lesson; minutes of running are measured on two cores, with MNIST."""
 
-    Attributes:
-        slug: name of its notebook, without the ending; its first two digits are the lesson's number.
-        title: its heading.
-        question: what the reader can answer afterwards, one line.
-        reading: minutes for reading.
-        running: minutes for running all cells on two cores, with MNIST.
-        exercises: minutes for the exercises.
-    """
-
-    slug: str
-    title: str
-    question: str
-    reading: int
+    slug: str  # name of its notebook, without the ending; its first two digits are the lesson's number
+    title: str  # its heading
+    question: str  # what the reader can answer afterwards, one line
+    reading: int  # minutes
     running: int
     exercises: int
 
@@ -61,23 +52,23 @@ LESSONS = (
         "What is in the digits, and how far does one get without a network?",
         25,
         1,
-        20,
+        25,
     ),
     Lesson(
         "02_preprocess",
         "Preprocess the images",
         "Why scale, reshape, encode and split, and what goes wrong without?",
-        25,
+        35,
         1,
-        20,
+        30,
     ),
     Lesson(
         "03_build_cnn",
         "Build the CNN",
         "What does each layer compute, and where do its parameters come from?",
-        35,
+        45,
         1,
-        25,
+        40,
     ),
     Lesson(
         "04_train",

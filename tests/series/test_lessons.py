@@ -32,15 +32,15 @@ def notebook(number):
 
 
 def function(source, name):
-    """Find a function's definition, and strip what a lesson leaves out: docstring, annotations, named constants."""
+    """Find a function's definition, and strip what a lesson leaves out: docstring, annotations, checks that raise."""
     (found,) = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef) and node.name == name)
     if isinstance(found.body[0], ast.Expr) and isinstance(found.body[0].value, ast.Constant):
         found.body = found.body[1:]
     found.returns = None
     for argument in found.args.args:
         argument.annotation = None
-    text = ast.unparse(found)
-    return text.replace("INPUT_SHAPE", "(28, 28, 1)").replace("classes=CLASSES", "classes=10")
+    found.body = [line for line in found.body if not (isinstance(line, ast.If) and isinstance(line.body[0], ast.Raise))]
+    return ast.unparse(found)
 
 
 @pytest.mark.parametrize(("number", "module", "name"), SHOWN)
@@ -60,15 +60,26 @@ def test_the_times_in_a_lesson_are_those_of_the_list(lesson):
     assert numbers == [lesson.reading, lesson.running, lesson.exercises]
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.number)
-def test_results_are_rendered_and_not_typed(lesson):
-    """Prose holds no accuracy with decimals: such numbers come from a cell.
+# Percentages in the prose that no cell of the lesson prints: what was computed for an exercise, comes from a source, or
+# is an example to compute with. The rest has to stand in an output, so that a refresh which changes it is noticed.
+OTHER_PERCENTAGES = {
+    "01": set(),
+    "02": set(),
+    "03": set(),
+    "04": set(),
+    "05": {"98.8%", "99.0%", "99.2%", "0.9%"},
+}
 
-    Allowed are shares that were not measured here: a confidence level as whole percents, 15 of 10,000, examples that
-    lesson 05 computes with, and the round figure that a reader is asked to predict from.
-    """
-    text = "\n".join(cell.source for cell in notebook(lesson.number).cells if cell.cell_type == "markdown")
-    assert set(re.findall(r"\d+\.\d+ ?%", text)) <= {"0.15%", "99.9%", "99.0%", "98.8%", "99.2%", "99.99%"}
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.number)
+def test_a_result_in_the_prose_is_one_that_a_cell_shows(lesson):
+    cells = notebook(lesson.number).cells
+    prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    shown = [output.get("text", "") + output.get("data", {}).get("text/markdown", "") for output in outputs]
+    written = {text.replace(" ", "") for text in re.findall(r"\d+\.\d+ ?%", prose)}
+    printed = {text.replace(" ", "") for text in re.findall(r"\d+\.\d+ ?%", "\n".join(shown))}
+    assert written - OTHER_PERCENTAGES[lesson.number] <= printed
 
 
 def test_progress_bars_leave_nothing_behind():

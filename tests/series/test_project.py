@@ -14,8 +14,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from digits_tools.lessons import LESSONS, NOTEBOOKS, PROJECT, README
-from digits_tools.maintain.navigation import TABLE_END, TABLE_START, lesson_table, update_navigation
+from digits_tools.lessons import LESSONS, NOTEBOOKS, PROJECT
+from digits_tools.maintain.navigation import README, TABLE_END, TABLE_START, lesson_table, update_navigation
 from digits_tools.notebook import has_tag, read_notebook
 
 LOCK = (PROJECT / "requirements.txt").read_text(encoding="utf-8")

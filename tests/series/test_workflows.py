@@ -11,7 +11,7 @@ import pytest
 import yaml
 from packaging.specifiers import SpecifierSet
 
-from digits_helpers._mnist import MNIST_DIGESTS
+from digits_helpers._mnist_files import DIGESTS
 from digits_tools.cli import main
 from digits_tools.lessons import PROJECT
 
@@ -91,7 +91,7 @@ def test_packages_are_cached_as_long_as_the_lock_stays():
 
 def test_the_kept_mnist_is_the_one_that_the_project_accepts():
     (cache,) = steps_using("actions/cache")
-    assert cache["with"] == {"path": "~/.keras/datasets", "key": f"mnist-{MNIST_DIGESTS['train_images'][:16]}"}
+    assert cache["with"] == {"path": "~/.keras/datasets", "key": f"mnist-{DIGESTS['train_images'][:16]}"}
 
 
 @pytest.mark.parametrize(
