@@ -181,7 +181,7 @@ def sweep(settings: tuple[str, ...], quiet: bool, **options: Any) -> None:
     """Run lessons with many parameters, for one table."""
     from digits_tools.sweep import run_sweep, spread_lines
 
-    table = run_sweep(settings, quiet=quiet, echo=_silent if quiet else click.echo, **options)
+    table = run_sweep(settings, echo=_silent if quiet else click.echo, **options)
     for line in spread_lines(table):
         click.echo(line)
     click.echo(f"Table: {table.csv_path} ({_count(table.rows, 'run')} on {table.dataset} data)")

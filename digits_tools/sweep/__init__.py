@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import statistics
-import sys
+import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 
 from digits_tools.errors import InputError
@@ -13,13 +14,12 @@ from digits_tools.lessons import LESSONS, NOTEBOOKS, Interrupted, Lesson, notebo
 from digits_tools.notebook import declared_parameters, notebook_text, read_notebook
 from digits_tools.parameters import check_batch_size
 from digits_tools.run import clock, input_digests
+from digits_tools.sweep.cluster import compute
 from digits_tools.sweep.settings import read_settings
 from digits_tools.sweep.table import Row, Table
 from digits_tools.sweep.task import Task, basis_of_results
 
 __all__ = ["Row", "Table", "run_sweep", "spread_lines"]
-
-BAR = "{n} of {total} runs · {elapsed}, about {remaining} to go"
 
 
 def run_sweep(
@@ -31,13 +31,12 @@ def run_sweep(
     workers: int | None = None,
     scheduler: str | None = None,
     resume: bool = False,
-    quiet: bool = False,
     echo: Callable[[str], None] = print,
 ) -> Table:
     """Run lessons once for every combination, and write a table of the runs and their notebooks.
 
-    Everything that can be wrong with what was given is found before anything runs. The data set is resolved once, so
-    that all runs use the same one. A run that fails is in the table with its error, and the others go on.
+    The data set is resolved once, so that all runs use the same. A run that fails is in the table with its error, and
+    the others go on.
 
     Args:
         settings: what is varied, see `read_settings`.
@@ -45,10 +44,9 @@ def run_sweep(
         output: the sweep's folder; made if missing.
         notebooks: folder with the stored notebooks.
         dataset: "auto", "mnist" or "embedded".
-        workers: how many workers on this machine, by default one per processor; not together with `scheduler`.
-        scheduler: address of a dask scheduler, or None for workers on this machine.
+        workers: how many runs at a time on this machine, by default one per processor.
+        scheduler: address of a dask scheduler whose workers to use instead.
         resume: keep the runs in the folder that are complete and made from the same inputs, and run the others.
-        quiet: whether to show no progress.
         echo: receives lines for people.
 
     Returns:
@@ -56,30 +54,51 @@ def run_sweep(
 
     Raises:
         InputError: a parameter is not allowed, or the folder holds something else, is in use or cannot be written.
-        DatasetError: the data are not available.
-        NotebookError: a notebook is missing or damaged.
-        ClusterError: the scheduler does not answer, or its workers have other software or data.
+        DatasetError, NotebookError, ClusterError: the data, a notebook or the workers cannot be used.
         Interrupted: the sweep was ended from outside; its rows are kept.
     """
+    from digits_helpers.data import load_digits
+    from digits_helpers.preprocess import split_indices
+
     values = read_settings(settings)
     if scheduler and workers:
         raise InputError(f"workers = {workers} is not allowed with a scheduler, which has its own: leave out one.")
     texts = _lesson_texts(lessons, notebooks, values)
-    dataset = _find_data(dataset, values.get("batch_size", [1]), echo)
-    # Lesson 05 must judge the network of its own run where there is one
-    fixed = {"dataset": dataset, "network": "own" if LESSONS[3] in lessons else "shipped"}
-    basis = basis_of_results(dataset)
-    table = Table(output, dataset, input_digests(lessons, notebooks, fixed, basis["data"] or "")[-1])
+    digits = load_digits(dataset, verbose=False)
+    check_batch_size(max(values.get("batch_size", [1])), len(split_indices(digits.train_labels)[0]))
+    echo(f"Data: {digits}. {digits.notice or ''}".rstrip())
+    trained = any(lesson.number == "04" for lesson in lessons)  # then lesson 05 must judge this very network
+    fixed = {"dataset": digits.name, "network": "own" if trained else "shipped"}
+    table = Table(output, digits.name, input_digests(lessons, notebooks, fixed, digits.digest)[-1])
     table.folder.check()
     with table.folder.locked():
         removed = table.open(list(values), resume)
         if resume:
             echo(f"Runs reused: {len(table.rows)}; failed, or made from other inputs: {removed}.")
-        combinations = [dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())]
-        tasks = {Row(varied).name: Task(varied, fixed, texts, basis) for varied in combinations}
-        missing = {name: task for name, task in tasks.items() if name not in table.by_name}
-        _compute(missing, table, scheduler, workers, quiet, echo)
+        basis, combinations = basis_of_results(digits.name), itertools.product(*values.values())
+        tasks = [Task(dict(zip(values, chosen, strict=True)), fixed, texts, basis) for chosen in combinations]
+        missing = {name: task for task in tasks if (name := Row(task.varied).name) not in table.by_name}
+        _fill(table, missing, scheduler, workers, echo)
     return table
+
+
+def _fill(
+    table: Table, tasks: dict[str, Task], scheduler: str | None, workers: int | None, echo: Callable[[str], None]
+) -> None:
+    """Have the tasks computed, and enter each run in the table as it arrives."""
+    from dask.system import CPU_COUNT
+
+    echo(f"Runs to do: {len(tasks)}.")
+    done, started = 0, time.monotonic()
+    try:
+        with closing(compute(tasks, scheduler, min(workers or CPU_COUNT, len(tasks)), echo)) as results:
+            for done, (row, notebooks) in enumerate(results, start=1):
+                table.add(row, notebooks)
+                rest = clock((time.monotonic() - started) / done * (len(tasks) - done))
+                echo(f"{done} of {len(tasks)}, about {rest} to go: {describe(row)}")
+    except KeyboardInterrupt as error:
+        reached = f"The sweep was interrupted after {done} of {len(tasks)} runs"
+        raise Interrupted(f"{reached}: go on with the same command and --resume.") from error
 
 
 def _lesson_texts(lessons: tuple[Lesson, ...], notebooks: Path, names: Iterable[str]) -> dict[str, str]:
@@ -96,53 +115,6 @@ def _lesson_texts(lessons: tuple[Lesson, ...], notebooks: Path, names: Iterable[
         numbers = ", ".join(lesson.number for lesson in lessons)
         raise InputError(f"{min(missing)} is not a parameter of lessons = {numbers}: choose others with --lessons.")
     return texts
-
-
-def _find_data(dataset: str, batch_sizes: list[int], echo: Callable[[str], None]) -> str:
-    """Load the data once, so that all runs use the same; return which they are."""
-    from digits_helpers.data import load_digits
-    from digits_helpers.preprocess import split_indices
-
-    digits = load_digits(dataset, verbose=False)
-    check_batch_size(max(batch_sizes), len(split_indices(digits.train_labels)[0]))
-    echo(f"Data: {digits}.{f' {digits.notice}' if digits.notice else ''}")
-    return digits.name
-
-
-def _compute(
-    tasks: dict[str, Task],
-    table: Table,
-    scheduler: str | None,
-    workers: int | None,
-    quiet: bool,
-    echo: Callable[[str], None],
-) -> None:
-    """Have the tasks computed, and enter each run in the table as it arrives."""
-    from dask.system import CPU_COUNT
-    from tqdm import tqdm
-
-    from digits_tools.sweep.cluster import compute
-
-    with tqdm(total=len(tasks), bar_format=BAR, leave=False, disable=quiet or not sys.stderr.isatty()) as bar:
-
-        def say(line: str) -> None:
-            with tqdm.external_write_mode():  # above the bar
-                echo(line)
-
-        def on_result(row: Row, notebooks: dict[str, str]) -> None:
-            table.add(row, notebooks)
-            say(describe(row))
-            bar.update()
-
-        say(f"Runs to do: {len(tasks)}.")
-        before = len(table.rows)
-        try:
-            compute(tasks, scheduler, min(workers or CPU_COUNT, len(tasks)), on_result, say)
-        except KeyboardInterrupt as error:
-            done = f"{len(table.rows) - before} of {len(tasks)} runs"
-            raise Interrupted(
-                f"The sweep was interrupted after {done}: go on with the same command and --resume."
-            ) from error
 
 
 def describe(row: Row) -> str:

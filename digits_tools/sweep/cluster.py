@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 from digits_helpers.errors import DigitsError
 from digits_tools.errors import FAILED, InputError
 from digits_tools.sweep.table import Row
-from digits_tools.sweep.task import Task, basis_of_results, differences, run_task
+from digits_tools.sweep.task import Task, differences, run_task
 
 if TYPE_CHECKING:
     from distributed import Client, Future  # slow to import: about a second
 
+Result = tuple[Row, dict[str, str]]  # and the executed notebooks: text by file name
+
+NO_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"  # it is for the process of the terminal
 CONNECT_TIMEOUT = 10.0  # seconds in which a scheduler must answer at the start
 RETURN_TIMEOUT = 600.0  # seconds that a sweep waits for a scheduler that went away
 
@@ -27,23 +30,16 @@ class ClusterError(DigitsError):
 
 
 def compute(
-    tasks: dict[str, Task],
-    scheduler: str | None,
-    workers: int,
-    on_result: Callable[[Row, dict[str, str]], None],
-    echo: Callable[[str], None],
-) -> None:
-    """Have tasks computed and hand over each result as it arrives, each exactly once.
+    tasks: dict[str, Task], scheduler: str | None, workers: int, echo: Callable[[str], None]
+) -> Iterator[Result]:
+    """Have tasks computed, and yield each result as it arrives, each exactly once.
 
-    A run whose worker dies is computed again by another one. When the connection to the scheduler is lost, the tasks
-    without result go to the scheduler that answers at the same address next.
+    dask computes a run again whose worker has died. When the connection to the scheduler is lost, the tasks without
+    result go to the scheduler that answers at the same address next.
 
     Args:
         tasks: by the name of the run.
-        scheduler: address of a dask scheduler, or None for workers on this machine.
-        workers: how many of those, each for one run at a time.
-        on_result: receives the row and the executed notebooks.
-        echo: receives lines for people.
+        scheduler, workers, echo: as in `run_sweep`.
 
     Raises:
         InputError: the address is none.
@@ -54,7 +50,7 @@ def compute(
         with _connect(scheduler, workers, timeout) as client:
             if scheduler:
                 _check_workers(client, scheduler, next(iter(waiting.values())), echo)
-            _collect(client, waiting, on_result)
+            yield from _collect(client, waiting)
         if waiting:
             timeout = RETURN_TIMEOUT
             echo(
@@ -76,14 +72,14 @@ def _connect(scheduler: str | None, workers: int, timeout: float) -> Iterator[Cl
             # Runs last minutes: a worker that holds a second one while it computes would keep it from an idle one
             stack.enter_context(dask.config.set({"distributed.scheduler.worker-saturation": 1.0}))
             local = {"dashboard_address": "127.0.0.1:0", "memory_limit": 0, "silence_logs": logging.CRITICAL}
-            cluster = stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1, **local))
+            cluster = stack.enter_context(
+                LocalCluster(n_workers=workers, threads_per_worker=1, preload=[NO_CTRL_C], **local)
+            )
         try:
             client = stack.enter_context(Client(scheduler or cluster, timeout=timeout, set_as_default=False))
         except ValueError as error:
-            raise InputError(
-                f"scheduler = {scheduler!r} is not allowed: give the address that `dask scheduler` prints, for "
-                "example 'tcp://192.0.2.1:8786'."
-            ) from error
+            advice = "give the address that `dask scheduler` prints, for example 'tcp://192.0.2.1:8786'."
+            raise InputError(f"scheduler = {scheduler!r} is not allowed: {advice}") from error
         except OSError as error:
             raise ClusterError(
                 f"No scheduler has answered at {scheduler} for {timeout:g} seconds: start one there with `dask "
@@ -94,19 +90,19 @@ def _connect(scheduler: str | None, workers: int, timeout: float) -> Iterator[Cl
 
 def _check_workers(client: Client, scheduler: str, task: Task, echo: Callable[[str], None]) -> None:
     """Refuse workers that would compute something else; one that joins later is checked by each of its runs."""
-    answers = client.run(basis_of_results, task.fixed["dataset"], on_error="return")
+    answers = client.run(differences, task, on_error="return")
     for address, answer in answers.items():
         if isinstance(answer, OSError):
             continue  # it went away meanwhile
         if isinstance(answer, Exception):  # dask passes a failed import on as an error without a kind
             raise ClusterError(f"The worker {address} cannot run the lessons ({answer}): install this project there.")
-        if different := differences(task.basis, answer):
-            raise ClusterError(f"The worker {address} differs from this machine in {different}: install the same.")
+        if answer:
+            raise ClusterError(f"The worker {address} differs from this machine in {answer}: install the same.")
     advice = "" if answers else f"; start some with `dask worker {scheduler} --nthreads 1`"
     echo(f"Workers of {scheduler}: {len(answers) or 'none yet'}{advice}.")
 
 
-def _collect(client: Client, waiting: dict[str, Task], on_result: Callable[[Row, dict[str, str]], None]) -> None:
+def _collect(client: Client, waiting: dict[str, Task]) -> Iterator[Result]:
     """Submit the tasks, and take each out of `waiting` when its result is here; end early when it is cut off."""
     from distributed import as_completed
 
@@ -121,23 +117,19 @@ def _collect(client: Client, waiting: dict[str, Task], on_result: Callable[[Row,
             return
         future.release()  # otherwise dask repeats the run when the worker with its result dies
         del waiting[name]
-        on_result(*result)
+        yield result
 
 
-def _result(future: Future, task: Task) -> tuple[Row, dict[str, str]] | None:
+def _result(future: Future, task: Task) -> Result | None:
     """Fetch the result of a task; None when the connection was lost first."""
     from distributed.scheduler import KilledWorker
 
-    if future.cancelled():
-        return None
     try:
         return future.result()
-    except OSError:  # while it was fetched
-        return None
     except KilledWorker as error:
         reason = f"{error.allowed_failures + 1} workers were killed while they computed it, perhaps by full memory"
     except Exception as error:  # whatever a worker raises that cannot load or start the run
-        if future.cancelled():
+        if future.status != "error":  # the task has not raised it
             return None
         reason = f"The worker could not run it ({type(error).__name__}: {error})"
     return Row(task.varied, f"{reason}: correct that and use --resume."), {}

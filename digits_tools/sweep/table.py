@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,7 +13,6 @@ from digits_tools.errors import InputError
 from digits_tools.folders import OutputFolder, atomic_write, read_json, write_json
 
 CSV_FILE, RUNS, ROW_FILE = "runs.csv", "runs", "run.json"
-ABOUT_THE_RUN = ("seconds", "worker")  # columns that two sweeps with the same results do not share
 
 
 @dataclass(frozen=True)
@@ -42,12 +40,9 @@ class Row:
 
 
 class Table:
-    """The runs of a sweep that have ended; every change is written at once.
+    """The runs of a sweep on a dataset that have ended; every change is written at once.
 
-    Attributes:
-        folder: the sweep's folder.
-        dataset: "mnist" or "embedded".
-        inputs: digest of what all runs are made from, besides their parameters.
+    `inputs` is a digest of what all runs are made from, besides their parameters.
     """
 
     def __init__(self, output: Path, dataset: str, inputs: str) -> None:
@@ -78,7 +73,7 @@ class Table:
             resume: whether to go on with the sweep that is in the folder.
 
         Returns:
-            How many runs of the earlier sweep were removed.
+            How many runs were removed.
 
         Raises:
             InputError: there is a sweep that shall not go on, or that varies other parameters.
@@ -101,14 +96,9 @@ class Table:
         return len(paths) - len(self.by_name)
 
     def add(self, row: Row, notebooks: Mapping[str, str]) -> None:
-        """Write what a run has left: its notebooks (text by file name), then its row, then the table.
-
-        Raises:
-            OSError: the folder cannot be written.
-        """
+        """Write a run's notebooks (text by file name), then its row, then the table; OSError where that fails."""
         folder = self.folder.path / RUNS / row.name
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         for name, text in notebooks.items():
             atomic_write(folder / name, text)
         write_json(folder / ROW_FILE, {**asdict(row), "inputs": self.inputs})
@@ -122,7 +112,7 @@ class Table:
         metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*names, "status", *metrics, "error", *ABOUT_THE_RUN])
+        writer.writerow([*names, "status", *metrics, "error", "seconds", "worker"])
         for row in rows:
             results = map(row.metrics.get, metrics)
             status = "failed" if row.error else "complete"

@@ -46,12 +46,8 @@ class Task:
 def basis_of_results(dataset: str) -> dict[str, str | None]:
     """Describe what decides the results of a lesson on this machine, besides the lesson and its parameters.
 
-    Args:
-        dataset: "mnist" or "embedded".
-
     Returns:
-        Versions of Python and the libraries, and digests of `digits_helpers` and of the data, or the sentence that
-        says why there are no data.
+        Versions of Python and the libraries, and digests of `digits_helpers` and of the data, or why there are none.
     """
     from digits_helpers.data import load_digits
 
@@ -62,26 +58,21 @@ def basis_of_results(dataset: str) -> dict[str, str | None]:
     return {**package_versions(OUTPUT_AFFECTING_PACKAGES), "digits_helpers": package_digest(), "data": data}
 
 
-def differences(expected: dict[str, str | None], found: dict[str, str | None]) -> str:
-    """Say in which parts another machine's basis differs, and how; empty where it does not."""
-    different = (name for name in expected if found.get(name) != expected[name])
-    return ", ".join(f"{name} ({found.get(name)})" for name in different)
+def differences(task: Task) -> str:
+    """Say what this machine has other than a task asks for, as in "keras (3.12.0)"; empty where nothing differs."""
+    found = basis_of_results(task.fixed["dataset"])
+    return ", ".join(f"{name} ({found[name]})" for name in task.basis if found[name] != task.basis[name])
 
 
 def run_task(task: Task) -> tuple[Row, dict[str, str]]:
-    """Run the lessons of a task in a temporary folder, each in a fresh kernel, until one stops.
-
-    Returns:
-        The row of the run, and the text of the executed notebooks by file name.
-    """
+    """Run a task in a temporary folder; return the row and the executed notebooks, text by file name."""
     from distributed import get_worker
 
     worker, started = get_worker(), time.monotonic()
     # The folder is the worker's, because dask removes the folders of workers that were killed
     with tempfile.TemporaryDirectory(prefix="run-", dir=worker.local_directory, ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
-        different = differences(task.basis, basis_of_results(task.fixed["dataset"]))
-        if different:
+        if different := differences(task):
             error = f"The worker differs in {different}: install the same there as here, and use --resume."
         else:
             with _ended_when_cancelled(folder):
@@ -112,7 +103,7 @@ def _ended_when_cancelled(folder: Path) -> Iterator[None]:
 
 
 def _run_lessons(task: Task, folder: Path) -> str | None:
-    """Run the lessons of a task in a folder, and return what stopped them."""
+    """Run the lessons of a task, each in a fresh kernel, until one stops; return what stopped it."""
     for name in ("stored", "executed", "artifacts"):
         (folder / name).mkdir()
     for lesson in (lesson for lesson in LESSONS if lesson.notebook in task.notebooks):
@@ -126,11 +117,9 @@ def _run_lessons(task: Task, folder: Path) -> str | None:
 
 
 def read_metrics(artifacts: Path) -> dict[str, Any]:
-    """Collect the numbers that lessons 05 and 04 have left, as far as they are there.
+    """Collect what lessons 05 and 04 have left: metrics, Keras's numbers of the last epoch, the digest of the weights.
 
-    Returns:
-        Lesson 05's metrics by name; what Keras noted in the last epoch, by its names; the digest of the weights. A
-        number that is not finite, as after a training that diverged, is None.
+    A number that is not finite, as after a training that diverged, is None.
     """
     evaluation, record = read_json(artifacts / "evaluation.json"), read_json(artifacts / "reference.json")
     metrics = {name: metric["value"] for name, metric in evaluation.get("metrics", {}).items()}
