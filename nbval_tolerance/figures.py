@@ -74,9 +74,10 @@ def _compare_artist(
             findings.append(Finding(key, f"stored {old}, new {fresh}"))
     data = [part.get("data", {}) for part in (stored, new)]
     for key in {**data[0], **data[1]}:
-        # The axis says what the numbers are, or the colour bar; else the line's own label or the title may
-        labels = [axes.get(f"{key[0]}label") or stored.get("values are", "")]
-        labels += [stored.get("label", ""), axes.get("title", "")] if key[0] != "x" else []
+        # What the numbers are: "validation" and "loss" if line and axis say so, else what the axis, the colour bar, or
+        # the title says. The places along x are named by the axis alone.
+        axis, own = axes.get(f"{key[0]}label") or stored.get("values are", ""), stored.get("label", "")
+        labels = [axis] if key[0] == "x" else [f"{own} {axis}", axis, axes.get("title", "")]
         findings += _compare_series(key, data[0].get(key, ""), data[1].get(key, ""), labels, check)
     return findings
 

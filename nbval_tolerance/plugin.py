@@ -101,6 +101,10 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     """Prepare the kernel before a notebook's first cell."""
     started = not _is_cell(item) or item.parent.kernel is not None
     result = yield
+    if not started:
+        # With the history that a notebook has, which nbval leaves out, a semicolon at the end hides a value.
+        client = item.parent.kernel.kc
+        client.execute = functools.partial(_execute, client.execute)
     if not started and item.parent.kernel.language in (None, "python"):
         _run(item.parent.kernel, _LOAD_EXTENSION)
         if _option(item.config, "workdir") == "temporary":
@@ -108,9 +112,13 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     return result
 
 
+def _execute(execute: Any, code: str, silent: bool = False, **options: Any) -> str:
+    return execute(code, silent=silent, **{**options, "store_history": not silent})
+
+
 def _run(kernel: Any, code: str) -> None:
     """Run a statement of which the notebook sees neither an output nor an error."""
-    message = kernel.kc.execute(code, silent=True, store_history=False, allow_stdin=False)
+    message = kernel.kc.execute(code, silent=True, allow_stdin=False)
     kernel.await_reply(message, timeout=_KERNEL_SECONDS)
     kernel.await_idle(message, timeout=_KERNEL_SECONDS)
 
