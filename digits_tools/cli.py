@@ -48,15 +48,6 @@ class Commands(click.Group):
             _stop(f"A file cannot be read or written{name}: {error.strerror or error}.", FAILED)
 
 
-class Minutes(click.FloatRange):
-    """A number of minutes above 0; click lets "nan" pass, which is neither too small nor too large."""
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
-        """Read a number of minutes."""
-        minutes = super().convert(value, parameter, context)
-        return minutes if minutes == minutes else self.fail(f"{value!r} is not a number.", parameter, context)
-
-
 def _stop(sentence: str, status: int) -> NoReturn:
     click.echo(f"Error: {sentence}", err=True)
     sys.exit(status)
@@ -102,8 +93,9 @@ def main() -> None:
 @click.option("--output", type=PATH, default="report", show_default=True, metavar="DIR", help="Folder of the report.")
 @click.option("--resume", is_flag=True, help="Go on with a report that was cut short: complete lessons stay.")
 @click.option("--check", type=PATH, metavar="FILE", help="Fail where results differ from FILE.")
-@click.option("--cell-timeout", type=Minutes(0, 10_000, min_open=True), default=60, show_default=True,
-              metavar="MINUTES", help="Limit for one cell.")  # fmt: skip
+@click.option(
+    "--cell-timeout", type=click.IntRange(1, 10_000), default=60, show_default=True, help="Minutes for a cell."
+)
 @_quiet
 @_notebooks
 @click.pass_context

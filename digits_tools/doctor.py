@@ -29,9 +29,8 @@ INSTALL = "Install the packages of the lock: pip install -r requirements.txt in 
 OTHER_NEEDED_PACKAGES = ("pooch", "requests", "ipython", "ipykernel", "jupyterlab")  # to load, to show, to run
 
 STORED_METHOD, STORED_THREADS = "oneDNN with AVX-512", 2  # how the stored numbers were computed
-GIGABYTE = 1e9
 # A kernel that trains on MNIST was measured to take 1.2 GB; JupyterLab, a browser and the system want some as well.
-ENOUGH_MEMORY, ENOUGH_DISK = 3 * GIGABYTE, 0.3 * GIGABYTE
+ENOUGH_MEMORY, ENOUGH_DISK = 3e9, 0.3e9  # bytes
 FIND_MNIST = "from digits_helpers.data import load_digits; print(load_digits('mnist', verbose=False).source)"
 
 
@@ -158,10 +157,9 @@ def check_machine(machine: Machine, free_disk: float) -> list[Check]:
         machine: what computes.
         free_disk: bytes that are free where the notebooks are.
     """
-    sets = machine.instruction_sets
+    sets, memory = machine.instruction_sets, machine.memory or 0
     without_avx = "TensorFlow's packages need a processor with AVX: use another machine."
     lacks_avx = machine.is_x86 and machine.features is not None and "AVX" not in sets
-    little = machine.memory is not None and machine.memory < ENOUGH_MEMORY
     close = "Close other programs; where a kernel dies in lesson 04, use a machine with more memory."
     full = "Free disk space and run this again."
     return [
@@ -169,14 +167,10 @@ def check_machine(machine: Machine, free_disk: float) -> list[Check]:
         Check("Machine", "processor", f"{machine.processor}, {machine.processors} usable"),
         Check("Machine", "instructions", ", ".join(sets) or "unknown", *([STOP, without_avx] * lacks_avx)),
         Check("Machine", "computed by", f"{machine.method}, {_threads(machine.threads)}"),
-        Check("Machine", "memory", _gigabytes(machine.memory), *([NOTE, close] * little)),
-        Check("Machine", "free disk", _gigabytes(free_disk), *([STOP, full] * (free_disk < ENOUGH_DISK))),
+        Check("Machine", "memory", f"{memory / 1e9:.1f} GB", *([NOTE, close] * (memory < ENOUGH_MEMORY))),
+        Check("Machine", "free disk", f"{free_disk / 1e9:.1f} GB", *([STOP, full] * (free_disk < ENOUGH_DISK))),
         *(_judge_setting(name, value) for name, value in machine.settings.items()),
     ]
-
-
-def _gigabytes(size: float | None) -> str:
-    return "unknown" if size is None else f"{size / GIGABYTE:.1f} GB"
 
 
 def _threads(count: int) -> str:

@@ -61,7 +61,9 @@ def refresh(
             folder.mkdir()
             new[notebook_path(lesson, notebooks)] = _run_stored(lesson, notebooks, folder, staged, echo).encode("utf-8")
             if lesson.number == "04":
-                _ship(folder / "artifacts", staged)
+                from digits_helpers.train import ship_network  # imports Keras, which takes seconds
+
+                ship_network(folder / "artifacts", staged)
         new |= {networks / path.name: path.read_bytes() for path in sorted(staged.iterdir()) if path.is_file()}
     changed = [path for path, content in new.items() if not path.is_file() or path.read_bytes() != content]
     for path in changed:
@@ -126,10 +128,3 @@ def _shortened(messages: list[str]) -> str:
     different = list(dict.fromkeys(message.partition(", difference")[0] for message in messages))
     more = [f"{len(different) - SHOWN} more"] if len(different) > SHOWN else []
     return "; ".join([*different[:SHOWN], *more])
-
-
-def _ship(artifacts: Path, destination: Path) -> None:
-    """Make lesson 04's network the shipped one; a function of its own, because importing Keras takes seconds."""
-    from digits_helpers.train import ship_network
-
-    ship_network(artifacts, destination)

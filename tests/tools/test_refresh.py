@@ -1,6 +1,8 @@
 """Refreshing the stored outputs: from one real run, clean, and a second one changes nothing."""
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -9,7 +11,6 @@ from tiny_lessons import printed, read, write_lesson
 from digits_helpers import data
 from digits_helpers.data import MnistUnavailable
 from digits_tools.lessons import LESSONS, LessonError, select_lessons
-from digits_tools.maintain import refresh as module
 from digits_tools.maintain.refresh import refresh, take_outputs
 
 SEE_FOLDER = """
@@ -35,7 +36,7 @@ def series(tmp_path, monkeypatch):
     monkeypatch.setattr(
         data, "load_digits", lambda dataset, verbose: None if dataset == "mnist" else pytest.fail(dataset)
     )
-    monkeypatch.setattr(module, "_ship", ship)
+    monkeypatch.setitem(sys.modules, "digits_helpers.train", SimpleNamespace(ship_network=ship))
     write_lesson(tmp_path / "notebooks", "04", SEE_FOLDER, TRAIN)
     write_lesson(tmp_path / "notebooks", "05", SEE_FOLDER, SEE_NETWORK)
     (tmp_path / "networks").mkdir()
@@ -89,7 +90,7 @@ def test_a_lesson_that_fails_leaves_everything_as_it_was(series):
 
 
 def test_without_04_the_shipped_network_stays(series, monkeypatch):
-    monkeypatch.setattr(module, "_ship", lambda *_: pytest.fail("nothing to ship"))
+    monkeypatch.setitem(sys.modules, "digits_helpers.train", None)  # there is nothing to ship
     assert run(series, "05") == [LESSONS[4].notebook]
     assert printed(series / "notebooks" / LESSONS[4].notebook) == "[]\nold network\n"
 
