@@ -23,12 +23,7 @@ def reason(error: OSError) -> str:
 def atomic_write(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all: to a temporary neighbour first, which then takes its place.
 
-    Args:
-        path: where the file shall be, in an existing folder; an older one is replaced.
-        content: its bytes, or its text (written as UTF-8 with Unix line ends).
-
-    Raises:
-        OSError: the folder cannot be written.
+    Text is written as UTF-8 with Unix line ends. OSError where the folder cannot be written.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.tmp")

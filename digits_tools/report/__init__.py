@@ -63,9 +63,8 @@ def run_report(
 ) -> Report:
     """Run lessons in order, each in a fresh kernel, and make a report of them.
 
-    Everything that can be wrong with what was given is found before anything is written or run. The data set is
-    resolved once, so that all lessons use the same one. A lesson that fails ends the run, because later ones build on
-    it; the report then says so.
+    Whatever is wrong with what was given is found before anything is written or run. A lesson that fails ends the run,
+    because later ones build on it; the report then says so.
 
     Args:
         lessons: which lessons, in order.
@@ -139,30 +138,19 @@ def _prepare(run: _Run, folder: OutputFolder, resume: bool) -> None:
     """Make the folder ready: with the lessons that are reused, if the run goes on with an earlier one, else empty."""
     end_kernels(folder.path)
     reused = reusable_lessons(folder.path, run.lessons, run.inputs, run.states) if resume else []
-    if resume:
-        _explain(run, len(reused))
-    files = {f"notebooks/{lesson.notebook}" for lesson in run.lessons[: len(reused)]}
-    files |= {f"artifacts/{name}" for name in (reused[-1].artifacts if reused else ())}
+    if resume and len(reused) < len(run.lessons):
+        lesson, inputs = run.lessons[len(reused)], run.inputs[len(reused)]
+        why = "the folder holds no complete run of it"
+        if lesson.slug in run.states and run.states[lesson.slug].inputs != inputs:
+            why = "its notebook, parameters or data, the package or a library has changed since"
+        run.echo(f"Lesson {lesson.name} cannot be reused, nor those after it: {why}.")
     for record, state in zip(run.report.lessons, reused, strict=False):
         record.status, record.reused = "complete", True
         record.seconds, record.cells = state.times.seconds, state.times.cells
+    files = {f"notebooks/{lesson.notebook}" for lesson in run.lessons[: len(reused)]}
+    files |= {f"artifacts/{name}" for name in (reused[-1].artifacts if reused else ())}
     folder.prepare(files | {STATE_FILE} if reused else ())
     run.states = {lesson.slug: state for lesson, state in zip(run.lessons, reused, strict=False)}
-
-
-def _explain(run: _Run, reused: int) -> None:
-    """Explain why a report cannot be resumed, or not with all lessons that it holds."""
-    rest = list(zip(run.lessons, run.inputs, strict=True))[reused:]
-    changed = [
-        lesson for lesson, digest in rest if lesson.slug in run.states and run.states[lesson.slug].inputs != digest
-    ]
-    if changed:
-        run.echo(
-            f"Lesson {changed[0].name} runs again: its notebook, parameters or data, the package or a library has "
-            "changed since."
-        )
-    elif not reused:
-        run.echo(f"There is nothing to resume in {str(run.report.folder)!r}: the report starts at its beginning.")
 
 
 def _run_lessons(run: _Run) -> None:

@@ -70,7 +70,7 @@ def _index_template() -> jinja2.Template:
 
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters.update(clock=clock, percent=percent)
+    environment.filters.update(clock=clock, percent=lambda share: f"{100 * share:.2f} %")
     return environment.get_template("index.html.j2")
 
 
@@ -128,11 +128,7 @@ def shown_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def machine_lines(machine: dict[str, Any]) -> dict[str, str]:
-    """Write what is known of the machine for people; `machine.machine_facts` says what that is.
-
-    >>> machine_lines({"instruction_sets": ["AVX", "AVX2"], "logical_processors": 2, "memory": 8e9, "settings": {}})
-    {'instruction sets': 'AVX, AVX2', 'logical processors': '2', 'memory': '8.0 GB', 'settings': 'none'}
-    """
+    """Write what `machine.machine_facts` has found for people, as in {"logical processors": "2", "settings": "none"}."""
     lines = {}
     for name, value in machine.items():
         if isinstance(value, dict):
@@ -142,8 +138,3 @@ def machine_lines(machine: dict[str, Any]) -> dict[str, str]:
         text = (", ".join(map(str, value)) or "none") if isinstance(value, list) else value
         lines[name.replace("_", " ")] = "unknown" if text is None else str(text)
     return lines
-
-
-def percent(share: float) -> str:
-    """Write a share for people, as in "99.17 %"."""
-    return f"{100 * share:.2f} %"

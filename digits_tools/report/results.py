@@ -68,10 +68,7 @@ def collect_results(report: Report) -> dict[str, Any]:
 
 
 def load_expected(path: Path) -> dict[str, Any]:
-    """Read expected results.
-
-    Args:
-        path: `results.json` of a report with lesson 05, or the smaller form that `write_expected` makes.
+    """Read expected results: `results.json` of a report with lesson 05, or the smaller form that `write_expected` makes.
 
     Returns:
         The smaller form, which says nothing of the machine or of times.

@@ -19,7 +19,6 @@ from digits_tools.report.results import (
     headline,
     headline_text,
     load_expected,
-    read_evaluation,
     schema_problem,
     write_expected,
 )
@@ -64,13 +63,6 @@ def test_a_report_of_which_nothing_ran_fits_the_schema(report):
     results = collect_results(report)
     assert schema_problem(json.loads(json.dumps(results)), "results") is None
     assert results["metrics"] is results["headline"] is None  # what lies there is of an earlier run
-
-
-@pytest.mark.parametrize("content", ["", "[1]", "{}", '{"metrics": null}'])
-def test_a_lesson_that_left_something_else(tmp_path, content):
-    write(tmp_path / "evaluation.json", content)
-    for folder in (tmp_path, tmp_path / "nowhere"):
-        assert read_evaluation(folder) == {"metrics": None, "network": None, "confusion_matrix": None}
 
 
 def test_the_headline_of_four_errors_in_embedded_digits():
