@@ -1,13 +1,12 @@
 """The check on notebooks must be able to fail: planted defects are found, innocent changes pass.
 
-A small notebook with the kinds of output that lessons have is run once. Then every defect is
-planted in a copy of its stored outputs, each in the cell that is named after it, and the copy is
-checked by pytest with nbval, as the lessons are. The same defects are planted in copies of the
-real stored notebooks and found by comparing the notebooks, without running them again.
+A small notebook with the kinds of output that lessons have is run once. Then every defect is planted in a copy of its
+stored outputs, each in the cell that is named after it, and the copy is checked by pytest with nbval, as the lessons
+are. The same defects are planted in copies of the real stored notebooks, and found by comparing the notebooks without
+running them again.
 """
 
 import copy
-import os
 import re
 import subprocess
 import sys
@@ -16,78 +15,68 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from digits_helpers.verify import (
-    compare_text,
-    comparison_class,
-    load_tolerances,
-    stale_cells,
-    stamp_sources,
-    verify_notebooks,
-)
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 from planted_defects import DEFECTS
 
-PROJECT = Path(__file__).parents[1]
+from nbval_tolerance import compare_cell, compare_notebooks, comparison_class, load_tolerances
+
+PROJECT = Path(__file__).parents[2]
 LESSONS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
+TOLERANCES = PROJECT / "digits_tools" / "tolerances.toml"
 
 DRAWING = """
-import base64, io, os, time
+import os, time
 from pathlib import Path
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
-def show(heights, label, finding):
-    figure = Figure(figsize=(4, 3), layout="constrained")
-    axes = figure.subplots()
-    axes.bar(range(len(heights)), heights)
-    axes.set(xlabel=label, ylabel="images", ylim=(0, 7))
-    put(figure, finding)
+def bars(heights, label="digit", finding="1 is the most common class (6,742 images)"):
+    figure = Figure(figsize=(4, 3))
+    figure.subplots().bar(range(len(heights)), heights)
+    figure.axes[0].set(xlabel=label, ylabel="images")
+    display(figure, metadata={"image/png": {"alt": finding}})
     display(Markdown(f"*{finding}*"))
 
-def two_lines(losses):
-    figure = Figure(figsize=(4, 3), layout="constrained")
+def curves(training=(0.9, 0.5, 0.3, 0.2), validation=(0.95, 0.7, 0.55, 0.5)):
+    figure = Figure(figsize=(4, 3))
     axes = figure.subplots()
-    axes.plot(losses, linewidth=2, label="training")
-    axes.plot([4, 3, 2.5, 2.2, 2.1], linewidth=1, label="validation")
-    axes.set(xlabel="epoch", ylabel="loss", ylim=(0, 7))
+    axes.plot([1, 2, 3, 4], training, label="training")
+    axes.plot([1, 2, 3, 4], validation, label="validation")
+    axes.set(xlabel="epoch", ylabel="loss")
     axes.legend()
     return figure
-
-def put(figure, finding="The loss falls."):
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=144, metadata={"Software": None})
-    image = base64.b64encode(buffer.getvalue()).decode("ascii")
-    words = [axes.get_xlabel() for axes in figure.axes]
-    metadata = {"image/png": {"alt": finding}, "digits": {"words": words}}
-    display({"image/png": image, "text/plain": finding}, metadata=metadata, raw=True)
 """
-COUNTS = "[5.9, 6.7, 6.0, 6.1, 5.8, 5.4, 5.9, 6.3, 5.9, 5.9]"
-FINDING = '"5 is the rarest class (5,421), 1 the most common (6,742)"'
+LOG = "422/422 - {}s - {}ms/step - accuracy: 0.98{} - loss: 0.0{} - val_accuracy: 0.99{} - val_loss: 0.03{}"
 # id of the cell: its source and its tags. A cell with a defect's name is where this defect is planted.
 CELLS = {
-    "parameters": ("epochs = 10", ["parameters"]),
     "drawing": (DRAWING, []),
     "shape_digit": ('print("images", (60000, 28, 28), "uint8")', []),
     "count_off_by_one": ('display(Markdown("| digit | images |\\n| --- | --- |\\n| 1 | 6,742 |\\n| 5 | 5,421 |"))', []),
-    "accuracy_half_a_point": ('print("epoch 10  training accuracy 0.9851  validation accuracy 0.9913")', ["trained"]),
-    "loss_a_fifth": ('print("after 10 epochs: test loss 0.0275")', ["trained"]),
-    "swapped_figures": (f'show({COUNTS}, "digit", {FINDING})\nshow([1, 2, 3], "digit", "3 is the largest one")', []),
-    "missing_bar": (f'show({COUNTS}, "digit", {FINDING})', []),
-    "missing_line": ('put(two_lines([5, 3, 2, 1.5, 1.2]))', ["trained"]),
-    "changed_axis_label": (f'show({COUNTS}, "digit", {FINDING})', ["close"]),
+    "accuracy_half_a_point": ('print("epoch 10  training accuracy 0.9851")', ["trained"]),
+    "loss_a_third": ('print("after 10 epochs: test loss 0.0275")', ["trained"]),
+    "number_in_a_sentence": ('display(Markdown("The network makes **84 errors** on 10,000 images."))', ["close"]),
     "removed_output": ('print("one")\ndisplay(Markdown("two"))', []),
     "added_warning": ('print("quiet")', []),
-    "number_in_a_sentence": ('display(Markdown("The network makes **84 errors** on 10,000 images."))', ["close"]),
-    "alt_text": (f'show({COUNTS}, "digit", {FINDING})', []),
-    "stale_source": ("print(6 * 7)", []),
-    "lost_count": ("print(6 * 8)", []),
+    "swapped_figures": ("bars([5, 6, 7])\nbars([1, 2, 3])", []),
+    "white_stripe": ("bars([5, 6, 7])", []),
+    "changed_axis_label": ("bars([5, 6, 7])", ["close"]),
+    "missing_line": ("curves()", ["trained"]),
+    "missing_bar": ("bars([5, 6, 7])", ["trained"]),
+    "recoloured_lines": ("curves()", ["trained"]),
+    "relabelled_line": ("curves()", ["trained"]),
+    "cut_line": ("curves()", ["trained"]),
+    "shifted_line": ("curves()", ["trained"]),
+    "alt_text": ("bars([5, 6, 7])", []),
+    "other_source": ("print(6 * 7)", []),
     "noise": ('print("probability 0.500000000 with loss 0.02750000")', ["close"]),
     "training": ('print("accuracy 99.13 % with loss 0.0275")', ["trained"]),
-    "training_figure": ('put(two_lines([5, 3, 2, 1.5, 1.2]))', ["trained"]),
-    "training_figure_elsewhere": ('put(two_lines([4.9, 3.1, 1.9, 1.6, 1.1]))', ["trained"]),
-    "machine": ('print(time.time(), Path.cwd(), os.getpid())', ["machine", "nbval-ignore-output"]),
-    "folder": ('Path("note.txt").write_text("x"); print(Path("note.txt").read_text())', []),
+    "log": (f'print("{LOG.format(36, 85, 51, 31, 13, 33)}")', ["trained"]),
+    "training_figure": ("curves()", ["trained"]),
+    "training_figure_elsewhere": ("curves((0.91, 0.48, 0.31, 0.22), (0.97, 0.8, 0.5, 0.52))", ["trained"]),
+    "duration": ('print(f"trained in {time.perf_counter():.1f} s"); object()', []),
+    "machine": ("print(time.time(), Path.cwd(), os.getpid())", ["machine", "nbval-ignore-output"]),
+    "folder": ('print(os.listdir()); Path("note.txt").write_text("x");', []),
 }  # fmt: skip
 
 
@@ -96,8 +85,12 @@ def stored(tmp_path_factory):
     """The small notebook, run once, in a folder of its own."""
     cells = [new_code_cell(source, id=name, metadata={"tags": tags}) for name, (source, tags) in CELLS.items()]
     notebook = new_notebook(cells=cells)
-    folder = tmp_path_factory.mktemp("stored")
-    NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    NotebookClient(
+        notebook,
+        kernel_name="python3",
+        extra_arguments=["--InteractiveShellApp.extensions=nbval_tolerance"],
+        resources={"metadata": {"path": str(tmp_path_factory.mktemp("stored"))}},
+    ).execute()
     return notebook
 
 
@@ -113,20 +106,22 @@ def with_defects(stored):
             cell_of(notebook, name).source += '\nimport warnings; warnings.warn("this is new")'
         else:
             assert plant([cell_of(notebook, name)]) == [name]
-    cell_of(notebook, "stale_source").source = "print(6 * 9)"
-    lost = cell_of(notebook, "lost_count")  # cleared by hand: nbval alone takes such a cell for one that never ran
-    lost.outputs, lost.execution_count = [], None
+    cell_of(notebook, "other_source").source = "print(6 * 9)"
     return notebook
 
 
 def with_innocent_changes(stored):
-    """A copy with what another machine may change: rounding noise, and how a training ends."""
+    """A copy with what another machine may change: rounding noise, how a training ends, how long it takes."""
     notebook = copy.deepcopy(stored)
-    noise, training = (cell_of(notebook, name).outputs[0] for name in ("noise", "training"))
-    # 9e-7 is the largest difference of a probability that was measured over instruction sets
-    noise.text = "probability 0.500000900 with loss 0.02750001\n"
-    # 84 and 89 errors of 10,000 were measured for the same seed on two kinds of machine
-    training.text = "accuracy 99.08 % with loss 0.0281\n"
+    texts = {
+        # 9e-7 is the largest difference of a probability that was measured over instruction sets
+        "noise": "probability 0.500000900 with loss 0.02750001",
+        # 84 and 89 errors of 10,000 were measured for the same seed on two kinds of machine
+        "training": "accuracy 99.08 % with loss 0.0281",
+        "log": LOG.format(121, 286, 55, 33, 10, 41),
+    }
+    for name, text in texts.items():
+        cell_of(notebook, name).outputs[0].text = text + "\n"
     cell_of(notebook, "training_figure").outputs = cell_of(stored, "training_figure_elsewhere").outputs
     return notebook
 
@@ -138,21 +133,17 @@ def checked(stored, tmp_path_factory):
     notebooks = {"defects": with_defects(stored), "innocent": with_innocent_changes(stored)}
     for name, notebook in notebooks.items():
         nbformat.write(notebook, folder / f"{name}.ipynb")
-    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
-    paths = [str(PROJECT / "tests"), os.environ.get("PYTHONPATH", "")]
-    subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "nbval_tolerant", "--nbval", "--color=no", "--junitxml=report.xml", "."],
-        cwd=folder, env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-        capture_output=True, timeout=300,
-    )  # fmt: skip
+    settings = f"[pytest]\nnbval_tolerance_file = {TOLERANCES}\nnbval_tolerance_workdir = temporary\n"
+    (folder / "pytest.ini").write_text(settings, encoding="utf-8")
+    options = ["--nbval", "--color=no", "--junitxml=report.xml", "-p", "no:cacheprovider", "."]
+    subprocess.run([sys.executable, "-m", "pytest", *options], cwd=folder, capture_output=True, timeout=300)
     results = {name: {} for name in notebooks}
     for case in ElementTree.parse(folder / "report.xml").iter("testcase"):
         notebook = next(name for name in notebooks if name in case.get("classname"))
         cell = notebooks[notebook].cells[int(case.get("name").removeprefix("Cell "))]
         failure = next((child for child in case if child.tag in ("failure", "error")), None)
         results[notebook][cell.id] = None if failure is None else failure.text
-    results["folder"] = folder
-    return results
+    return {**results, "folder": folder}
 
 
 # What the report has to say about the defect: enough to know what is wrong without looking
@@ -160,17 +151,21 @@ REPORTS = {
     "shape_digit": "label: stored 29, new 28, difference -1, tolerance 0, has to be equal (exact)",
     "count_off_by_one": "label: stored 6,743, new 6,742, difference -1, tolerance 0, has to be equal (exact)",
     "accuracy_half_a_point": "accuracy: stored 0.9901, new 0.9851, difference -0.005, tolerance 0.004 (trained)",
-    "loss_a_fifth": "loss: stored 0.0330, new 0.0275, difference -0.0055, tolerance 0.00495 (trained)",
-    "swapped_figures": "output 3, image/png: figure: difference",
-    "missing_bar": "output 1, image/png: figure: difference",
-    "missing_line": "output 1, image/png: figure: difference",
-    "changed_axis_label": "output 1, image/png: figure: difference",
-    "removed_output": "output 2: additional: display_data text/markdown, text/plain",
-    "added_warning": "output 2: additional: stream stderr",
+    "loss_a_third": "loss: stored 0.0367, new 0.0275, difference -0.0092, tolerance 0.009175 (trained)",
     "number_in_a_sentence": "errors: stored 984, new 84, difference -900, tolerance 0, has to be equal (close)",
+    "removed_output": "output 2: additional: display_data text/markdown, text/plain",
+    "added_warning": "output 1: additional: stream stderr",
+    "swapped_figures": "output 3, figure, bars, y, value 1 of 3: label: stored 5, new 1",
+    "white_stripe": "pixels differ, by up to",
+    "changed_axis_label": "figure, xlabel: text differs: stored 'tigid', new 'digit'",
+    "missing_line": "figure: line 'validation' is additional",
+    "missing_bar": "figure, bars, x: 2 values stored, 3 new",
+    "recoloured_lines": "figure, line 'training', color: stored #ff7f0e, new #1f77b4",
+    "relabelled_line": "figure, line 'another', label: text differs: stored 'another', new 'training'",
+    "cut_line": "figure, line 'training', x: 3 values stored, 4 new",
+    "shifted_line": "figure, line 'training', y, value 1 of 4: loss: stored 0.2, new 0.9",
     "alt_text": "alt text of image/png: text differs",
-    "stale_source": "stored 42, new 54",
-    "lost_count": "output 1: additional: stream stdout '48'",
+    "other_source": "stored 42, new 54",
 }
 
 
@@ -183,42 +178,36 @@ def test_nbval_finds_the_defect_and_names_it(defect, checked):
 
 
 def test_nbval_passes_the_cells_without_defect(checked):
-    failed = {name for name, failure in checked["defects"].items() if failure is not None}
-    assert failed == set(REPORTS)
+    assert {name for name, failure in checked["defects"].items() if failure is not None} == set(REPORTS)
 
 
 def test_nbval_passes_what_is_innocent(checked):
-    # rounding noise, another end of training, a wall time, another working directory
     assert checked["innocent"] == dict.fromkeys(CELLS)
 
 
 def test_failed_figures_leave_pictures(checked):
-    names = {path.name for path in (checked["folder"] / "build" / "figures").iterdir()}
+    folder = checked["folder"] / "build" / "figures"
     for kind in ("expected", "actual", "difference"):
-        assert f"defects-missing_bar-output1-{kind}.png" in names
-    assert (
-        str(checked["folder"] / "build" / "figures" / "defects-missing_bar-output1")
-        in checked["defects"]["missing_bar"]
-    )
+        assert (folder / f"defects-white_stripe-output1-{kind}.png").is_file()
+    assert str(folder / "defects-white_stripe-output1") in checked["defects"]["white_stripe"]
 
 
-# ---------------------------------------------------------------------------------------------
 # Comparing two notebooks, without a run
 
 
 def found_in(stored, changed, folder):
     """Compare both ways; return the ids of cells in which both comparisons found something."""
     paths = [folder / "stored.ipynb", folder / "changed.ipynb"]
-    for path, notebook in zip(paths, (stored, changed)):
+    for path, notebook in zip(paths, (stored, changed), strict=True):
         nbformat.write(notebook, path)
-    tolerances = load_tolerances()
-    places = [[one.place for one in verify_notebooks(*order, tolerances)] for order in (paths, paths[::-1])]
+    tolerances = load_tolerances(TOLERANCES)
+    places = [[one.place for one in compare_notebooks(*order, tolerances)] for order in (paths, paths[::-1])]
     ids = [cell.id for cell in stored.cells]
     return {one for one in ids if all(any(f"(id {one})" in place for place in found) for found in places)}
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
-def test_comparing_finds_the_defect(defect, stored, tmp_path):
+def test_comparing_finds_the_defect_wherever_it_is_planted(defect, stored, tmp_path):
     changed = copy.deepcopy(stored)
     planted = DEFECTS[defect](changed.cells)
     assert defect in planted
@@ -231,15 +220,6 @@ def test_comparing_passes_what_is_innocent(stored, tmp_path):
     assert found_in(stored, changed, tmp_path) == set()
 
 
-def test_an_edited_source_is_stale_even_if_its_output_is_the_same(stored):
-    stamped = copy.deepcopy(stored)
-    stamp_sources(stamped)
-    assert stale_cells(stamped) == []
-    cell_of(stamped, "noise").source += "  # edited"
-    assert "(id noise)" in str(stale_cells(stamped)[0])
-
-
-# ---------------------------------------------------------------------------------------------
 # The real lessons
 
 
@@ -249,7 +229,7 @@ def test_there_are_lessons():
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 def test_a_lesson_equals_itself(lesson):
-    assert verify_notebooks(lesson, lesson) == []
+    assert compare_notebooks(lesson, lesson, load_tolerances(TOLERANCES)) == []
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
@@ -264,41 +244,39 @@ def test_the_defect_is_found_in_every_lesson(defect, tmp_path):
     assert somewhere, f"{defect} could not be planted in any lesson"
 
 
-# What to look for, how to change it in one place alone, and the only places where that may stay unseen: validation
-# accuracies of single epochs, of which the mean is printed as well, and losses printed with two digits or one.
+# What to look for and how to change it, in one place at a time. The results of single epochs have wider tolerances.
 ONE_BY_ONE = {
     "half a point of accuracy": (
-        r"accuracy[^\d\n|]{0,20}?(\d+\.\d{1,2})(?=%)", lambda value: value + 0.5, r"validation accuracy \d",
+        r"(?<!val_)(?<!validation )accuracy[^\d\n|]{0,20}?(\d+\.\d{1,2})(?=%)",
+        lambda value: value + 0.5,
     ),
-    "a fifth of a loss": (
-        r"loss[^\d\n|]{0,20}?(\d+\.\d+)(?!\d|%)", lambda value: value * 1.2, r"loss (\d\.\d|0\.\d\d|0\.00\d)$",
+    "a third of a loss": (
+        r"(?<!val_)(?<!validation )loss[^\d\n|]{0,20}?(\d+\.\d{2,})(?!\d|%)",
+        lambda value: value * 4 / 3,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("defect", ONE_BY_ONE)
 def test_the_defect_is_found_in_every_single_place(defect):
-    pattern, change, may_be_missed = ONE_BY_ONE[defect]
-    tolerances = load_tolerances()
+    pattern, change = ONE_BY_ONE[defect]
+    tolerances = load_tolerances(TOLERANCES)
     planted, missed = 0, []
     for lesson in LESSONS:
         for cell in nbformat.read(lesson, as_version=4).cells:
             for output in cell.get("outputs", []) if "nbval-ignore-output" not in cell.metadata.get("tags", []) else []:
-                text = output.get("text") or output.get("data", {}).get("text/markdown", "")
+                holder, key = (output, "text") if "text" in output else (output.get("data", {}), "text/markdown")
+                text = holder.get(key, "")
                 for place in re.finditer(pattern, text):
-                    number = place[1]
-                    new = f"{change(float(number)):.{len(number.partition('.')[2])}f}"
-                    changed = text[: place.start(1)] + new + text[place.end(1) :]
+                    new = f"{change(float(place[1])):.{len(place[1].partition('.')[2])}f}"
+                    if new == place[1]:
+                        continue  # 0.00 has no third
+                    changed = copy.deepcopy(output)
+                    (changed if "text" in output else changed.data)[key] = (
+                        text[: place.start(1)] + new + text[place.end(1) :]
+                    )
                     planted += 1
-                    if not compare_text(text, changed, comparison_class(cell), tolerances):
+                    if not compare_cell([output], [changed], comparison_class(cell), tolerances):
                         missed.append(text[max(0, place.start() - 12) : place.end()].rpartition("\n")[2])
-    assert planted - len(missed) > 10, "hardly any place was found to plant it"
-    assert [where for where in missed if not re.search(may_be_missed, where)] == []
-
-
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
-def test_an_edited_source_of_a_lesson_is_stale(lesson):
-    notebook = nbformat.read(lesson, as_version=4)
-    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    codes[1].source += "\n# edited"
-    assert {f"(id {cell.id})" in " ".join(map(str, stale_cells(notebook))) for cell in codes[1:]} == {True}
+    assert planted > 10, "hardly any place was found to plant it"
+    assert missed == []
