@@ -72,5 +72,6 @@ lock:
 
 # A folder named report that no report made, or learners' artifacts, are not ours to remove.
 clean:
-	@rm -rf $(VENV) .pytest_cache .ruff_cache build *.egg-info; find digits_helpers digits_tools nbval_tolerance tests -name __pycache__ -prune -exec rm -rf {} +
+	@rm -rf $(VENV) .pytest_cache .ruff_cache build *.egg-info
+	@find . -name __pycache__ -prune -exec rm -rf {} +
 	@if [ -f report/.digits-report ]; then rm -rf report; fi
