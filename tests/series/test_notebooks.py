@@ -12,7 +12,16 @@ from nbval_tolerance.compare import comparison_class
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-KNOWN_TAGS = {"parameters", "navigation", "close", "trained", "machine", "nbval-ignore-output", "nbval-check-output"}
+KNOWN_TAGS = {
+    "headline-figure",
+    "parameters",
+    "navigation",
+    "close",
+    "trained",
+    "machine",
+    "nbval-ignore-output",
+    "nbval-check-output",
+}
 # Comments and tags by which nbval leaves something out
 ESCAPES = re.compile(r"NBVAL_|PYTEST_VALIDATE|nbval-(?!ignore-output|check-output)|raises-exception", re.IGNORECASE)
 # A path of a machine: a root folder or a drive, and something in it
