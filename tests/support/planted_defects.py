@@ -1,8 +1,8 @@
 """Defects to plant in stored notebooks, one function each.
 
-Each takes the code cells of a notebook, changes the outputs (or sources) of every cell in which
-its defect makes sense, and returns the ids of the cells it changed. They know nothing of the
-check that has to find them: what they read, they read with expressions of their own.
+Each takes the code cells of a notebook, changes the outputs of every cell in which its defect makes sense, and returns
+the ids of the cells it changed. They know nothing of the check that has to find them: what they read, they read with
+expressions of their own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import numpy as np
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from PIL import Image
-from scipy.ndimage import binary_dilation
 
 Cells = list[NotebookNode]
 
@@ -57,148 +56,60 @@ def _edit_text(cells: Iterator[NotebookNode], edit: Callable[[str], str], kinds:
     return changed
 
 
-def _pictures(cells: Iterator[NotebookNode]) -> Iterator[tuple[NotebookNode, dict[str, Any]]]:
-    """Each figure: its cell, and the output's data."""
-    for cell in cells:
-        for output in cell.outputs:
-            if "image/png" in output.get("data", {}):
-                yield cell, output["data"]
-
-
-def _decoded(data: dict[str, Any]) -> np.ndarray:
-    return np.array(Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB"))
-
-
-def _encoded(pixels: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="png")
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+# Text
 
 
 def shape_digit(cells: Cells) -> list[str]:
     """(60000, 28, 28) becomes (60000, 28, 29)."""
-    pattern = re.compile(r"\((?:\d+, )*\d+,?\)")
 
-    def edit(text: str) -> str:
-        return pattern.sub(
-            lambda match: re.sub(r"\d(?=\D*$)", lambda digit: str((int(digit[0]) + 1) % 10), match[0]), text, count=1
-        )
+    def plus_one(match: re.Match) -> str:
+        return re.sub(r"\d(?=\D*$)", lambda digit: str((int(digit[0]) + 1) % 10), match[0])
 
-    return _edit_text(_exact(cells), edit)
+    return _edit_text(_exact(cells), lambda text: re.sub(r"\((?:\d+, )*\d+,?\)", plus_one, text, count=1))
 
 
 def count_off_by_one(cells: Cells) -> list[str]:
     """5,421 becomes 5,422."""
 
-    def edit(text: str) -> str:
-        def plus_one(match: re.Match) -> str:
-            number = int(match[0].replace(",", "")) + 1
-            return f"{number:,}" if "," in match[0] else str(number)
+    def plus_one(match: re.Match) -> str:
+        number = int(match[0].replace(",", "")) + 1
+        return f"{number:,}" if "," in match[0] else str(number)
 
-        return re.sub(
-            r"(?<![\w.,×-])\d{1,3}(?:,\d{3})+(?![\w.,×])|(?<![\w.,×-])\d{2,}(?![\w.,×])", plus_one, text, count=1
-        )
-
-    return _edit_text(_exact(cells), edit)
+    pattern = r"(?<![\w.,×-])(?:\d{1,3}(?:,\d{3})+|\d{2,})(?![\w.,×])(?! ?s\b)"
+    return _edit_text(_exact(cells), lambda text: re.sub(pattern, plus_one, text, count=1))
 
 
 def accuracy_half_a_point(cells: Cells) -> list[str]:
-    """An accuracy of 99.13 % becomes 99.63 %, or one of 0.9913 becomes 0.9963."""
-    pattern = re.compile(r"(accuracy[^\d\n|]{0,20})(\d+\.\d+)(?=(\s?%)?)")
+    """An accuracy of 99.13 % becomes 99.63 %, or one of 0.9913 becomes 0.9963; not that of a single epoch."""
+    pattern = re.compile(r"(?<!val_)(?<!validation )(accuracy[^\d\n|]{0,20})(\d+\.\d+)(?=(\s?%)?)")
+
+    def plus(match: re.Match) -> str:
+        places = len(match[2].partition(".")[2])
+        if places < (1 if match[3] else 3):
+            return match[0]  # half a point does not show at this precision
+        return f"{match[1]}{float(match[2]) + (0.5 if match[3] else 0.005):.{places}f}"
+
+    return _edit_text(_checked(cells), lambda text: pattern.sub(plus, text))
+
+
+def loss_a_third(cells: Cells) -> list[str]:
+    """A loss of 0.0275 becomes 0.0367; not the validation loss of a single epoch, nor what is printed too coarsely."""
+    pattern = re.compile(r"(?<!val_)(?<!validation )(loss[^\d\n|]{0,20})(\d+\.\d{3,})")
+
+    def plus(match: re.Match) -> str:
+        places = len(match[2].partition(".")[2])
+        return match[0] if float(match[2]) < 0.01 else f"{match[1]}{4 / 3 * float(match[2]):.{places}f}"
+
+    return _edit_text(_checked(cells), lambda text: pattern.sub(plus, text))
+
+
+def number_in_a_sentence(cells: Cells) -> list[str]:
+    """In a rendered sentence, 84 becomes 984."""
 
     def edit(text: str) -> str:
-        def plus(match: re.Match) -> str:
-            places = len(match[2].partition(".")[2])
-            if places < (1 if match[3] else 3):
-                return match[0]  # half a point does not show at this precision
-            return f"{match[1]}{float(match[2]) + (0.5 if match[3] else 0.005):.{places}f}"
+        return text if text.startswith("|") else re.sub(r"(?<![\w.,×-])(?=\d)", "9", text, count=1)
 
-        return pattern.sub(plus, text)
-
-    return _edit_text(_checked(cells), edit)
-
-
-def loss_a_fifth(cells: Cells) -> list[str]:
-    """A loss of 0.0275 becomes 0.0330; below 0.01 a fifth is hardly more than what printing rounds."""
-    pattern = re.compile(r"(loss[^\d\n|]{0,20})(\d+\.\d{3,})")
-
-    def edit(text: str) -> str:
-        def plus(match: re.Match) -> str:
-            places = len(match[2].partition(".")[2])
-            return match[0] if float(match[2]) < 0.01 else f"{match[1]}{1.2 * float(match[2]):.{places}f}"
-
-        return pattern.sub(plus, text)
-
-    return _edit_text(_checked(cells), edit)
-
-
-def swapped_figures(cells: Cells) -> list[str]:
-    """The first two figures that do not look the same change places."""
-    figures = list(_pictures(_checked(cells)))
-    for (cell, one), (other_cell, other) in zip(figures, figures[1:]):
-        if one["image/png"] != other["image/png"]:
-            one["image/png"], other["image/png"] = other["image/png"], one["image/png"]
-            return list(dict.fromkeys([cell.id, other_cell.id]))
-    return []
-
-
-def missing_bar(cells: Cells) -> list[str]:
-    """In each cell's first figure, the upright stripe with the most ink, a fifteenth of the width, becomes white."""
-    changed = []
-    for cell, data in _pictures(_checked(cells)):
-        pixels = _decoded(data)
-        top, bottom, width = len(pixels) // 8, len(pixels) * 3 // 4, pixels.shape[1] // 15
-        ink = (255 - pixels[top:bottom].mean(axis=2)).sum(axis=0)
-        left = int(np.convolve(ink, np.ones(width), mode="valid").argmax())
-        pixels[top:bottom, left : left + width] = 255
-        if cell.id not in changed:
-            data["image/png"] = _encoded(pixels)
-            changed.append(cell.id)
-    return changed
-
-
-def missing_line(cells: Cells) -> list[str]:
-    """In each cell's first figure that a training drew, the line of the most frequent colour is gone.
-
-    A frame around a row of a heat map is no line: it is lower than a tenth of the picture.
-    """
-    changed = []
-    for cell, data in _pictures(cell for cell in _checked(cells) if "trained" in _tags(cell)):
-        pixels = _decoded(data)
-        coloured = pixels[np.ptp(pixels, axis=2) > 60]
-        if cell.id in changed or not len(coloured):
-            continue
-        colours, counts = np.unique(coloured, axis=0, return_counts=True)
-        line = np.abs(pixels.astype(int) - colours[counts.argmax()]).max(axis=2) < 60
-        if np.ptp(np.flatnonzero(line.any(axis=1))) > len(pixels) / 10:
-            pixels[binary_dilation(line, iterations=4)] = 255  # with its faint edges
-            data["image/png"] = _encoded(pixels)
-            changed.append(cell.id)
-    return changed
-
-
-def changed_axis_label(cells: Cells) -> list[str]:
-    """In each cell's first figure, the lowest line with ink (the label of the x-axis) is mirrored.
-
-    The pixels of a figure that a training drew are compared with room, in which a letter is lost. There, the words
-    that are stored beside the figure change as well, as they do with every real change of a label.
-    """
-    changed = []
-    for cell, data in _pictures(_checked(cells)):
-        pixels = _decoded(data)
-        rows = np.flatnonzero((pixels < 250).any(axis=(1, 2)))
-        strip = slice(max(rows[-1] - len(pixels) // 25, 0), rows[-1] + 1)
-        columns = np.flatnonzero((pixels[strip] < 250).any(axis=(0, 2)))
-        part = pixels[strip, columns[0] : columns[-1] + 1]
-        mirrored = part[:, ::-1].copy()
-        if cell.id not in changed and (mirrored != part).any():
-            part[:] = mirrored
-            data["image/png"] = _encoded(pixels)
-            changed.append(cell.id)
-            for output in cell.outputs if "trained" in _tags(cell) else []:
-                words = output.get("metadata", {}).get("digits", {}).get("words", [])
-                words[-1:] = [word[::-1] for word in words[-1:]]
-    return changed
+    return _edit_text(_checked(cells), edit, kinds=("text/markdown",))
 
 
 def removed_output(cells: Cells) -> list[str]:
@@ -215,31 +126,165 @@ def added_warning(cells: Cells) -> list[str]:
     return changed
 
 
-def number_in_a_sentence(cells: Cells) -> list[str]:
-    """In a rendered sentence, 84 becomes 984."""
+# Figures
 
-    def edit(text: str) -> str:
-        return text if text.startswith("|") else re.sub(r"(?<![\w.,×-])(?=\d)", "9", text, count=1)
 
-    return _edit_text(_checked(cells), edit, kinds=("text/markdown",))
+def _figures(cells: Iterator[NotebookNode]) -> Iterator[tuple[NotebookNode, NotebookNode]]:
+    """Each figure: its cell and its output."""
+    for cell in cells:
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                yield cell, output
+
+
+def swapped_figures(cells: Cells) -> list[str]:
+    """The first two figures that do not look the same change places, with all that is stored about them."""
+    figures = list(_figures(_checked(cells)))
+    for (cell, one), (other_cell, other) in zip(figures, figures[1:], strict=False):
+        if one.data["image/png"] != other.data["image/png"]:
+            one.data, other.data = other.data, one.data
+            one.metadata, other.metadata = other.metadata, one.metadata
+            return list(dict.fromkeys([cell.id, other_cell.id]))
+    return []
+
+
+def white_stripe(cells: Cells) -> list[str]:
+    """In each exact cell's first figure, a stripe of its pixels becomes white, and nothing else changes."""
+    changed = []
+    for cell, output in _figures(_exact(cells)):
+        picture = Image.open(io.BytesIO(base64.b64decode(output.data["image/png"]))).convert("RGB")
+        pixels = np.array(picture)
+        column = int((255 - pixels.mean(axis=2)).sum(axis=0).argmax())
+        pixels[:, column] = 255
+        if cell.id not in changed:
+            buffer = io.BytesIO()
+            Image.fromarray(pixels).save(buffer, format="png")
+            output.data["image/png"] = base64.b64encode(buffer.getvalue()).decode("ascii")
+            changed.append(cell.id)
+    return changed
+
+
+def _edit_axes(cells: Cells, edit: Callable[[dict], bool]) -> list[str]:
+    """Edit the first axes of each cell that `edit` changes, as the new figure's description would read."""
+    changed = []
+    for cell, output in _figures(_checked(cells)):
+        for axes in output.metadata.get("nbval_tolerance", {}).get("axes", []):
+            if cell.id not in changed and edit(axes):
+                changed.append(cell.id)
+    return changed
+
+
+def _drawn(axes: dict, *kinds: str) -> list[dict]:
+    """The artists of these kinds with more than two values: not a straight line that only guides the eye."""
+    artists = [artist for artist in axes.get("artists", []) if artist["kind"] in kinds]
+    return [artist for artist in artists if len(artist.get("data", {}).get("y", "").split()) > 2]
+
+
+def _shift(artist: dict, places: int) -> None:
+    values = artist["data"]["y"].split()
+    artist["data"]["y"] = " ".join(values[-places:] + values[:-places])
+
+
+def changed_axis_label(cells: Cells) -> list[str]:
+    """A label, or the title, is another one."""
+
+    def edit(axes: dict) -> bool:
+        key = next((key for key in ("xlabel", "ylabel", "title") if axes.get(key)), None)
+        axes.update({key: axes[key][::-1]} if key else {})
+        return key is not None
+
+    return _edit_axes(cells, edit)
+
+
+def missing_line(cells: Cells) -> list[str]:
+    """The last line is gone."""
+
+    def edit(axes: dict) -> bool:
+        lines = _drawn(axes, "line")
+        axes["artists"] = [artist for artist in axes.get("artists", []) if not lines or artist is not lines[-1]]
+        return bool(lines)
+
+    return _edit_axes(cells, edit)
+
+
+def missing_bar(cells: Cells) -> list[str]:
+    """The last bar of a bar chart is gone."""
+
+    def edit(axes: dict) -> bool:
+        for bars in _drawn(axes, "bars")[:1]:
+            bars["data"] = {key: values.rpartition(" ")[0] for key, values in bars["data"].items()}
+            return True
+        return False
+
+    return _edit_axes(cells, edit)
+
+
+def recoloured_lines(cells: Cells) -> list[str]:
+    """Two lines are repainted in each other's colour."""
+
+    def edit(axes: dict) -> bool:
+        lines = _drawn(axes, "line")[:2]
+        if len(lines) < 2 or lines[0]["color"] == lines[1]["color"]:
+            return False
+        lines[0]["color"], lines[1]["color"] = lines[1]["color"], lines[0]["color"]
+        return True
+
+    return _edit_axes(cells, edit)
+
+
+def relabelled_line(cells: Cells) -> list[str]:
+    """A line has another label."""
+
+    def edit(axes: dict) -> bool:
+        lines = [artist for artist in _drawn(axes, "line") if "label" in artist]
+        for line in lines[:1]:
+            line["label"] = "another"
+        return bool(lines)
+
+    return _edit_axes(cells, edit)
+
+
+def cut_line(cells: Cells) -> list[str]:
+    """A line lacks its last point."""
+
+    def edit(axes: dict) -> bool:
+        for line in _drawn(axes, "line")[:1]:
+            line["data"] = {key: values.rpartition(" ")[0] for key, values in line["data"].items()}
+            return True
+        return False
+
+    return _edit_axes(cells, edit)
+
+
+def shifted_line(cells: Cells) -> list[str]:
+    """The values of a line that is no straight one stand one place further to the right."""
+
+    def edit(axes: dict) -> bool:
+        for line in _drawn(axes, "line"):
+            if len(set(line["data"]["y"].split())) > 2:
+                _shift(line, 1)
+                return True
+        return False
+
+    return _edit_axes(cells, edit)
 
 
 def alt_text(cells: Cells) -> list[str]:
     """One word of each figure's alt text becomes another."""
     changed = []
-    for cell in _checked(cells):
-        for output in cell.outputs:
-            entry = output.get("metadata", {}).get("image/png", {})
-            if "alt" in entry:
-                entry["alt"] = re.sub(r"[A-Za-z]{3,}", "another", entry["alt"], count=1)
-                changed.append(cell.id)
+    for cell, output in _figures(_checked(cells)):
+        entry = output.metadata.get("image/png", {})
+        if "alt" in entry:
+            entry["alt"] = re.sub(r"[A-Za-z]{3,}", "another", entry["alt"], count=1)
+            changed.append(cell.id)
     return list(dict.fromkeys(changed))
 
 
 DEFECTS = {
     defect.__name__: defect
     for defect in (
-        shape_digit, count_off_by_one, accuracy_half_a_point, loss_a_fifth, swapped_figures, missing_bar,
-        missing_line, changed_axis_label, removed_output, added_warning, number_in_a_sentence, alt_text,
+        shape_digit, count_off_by_one, accuracy_half_a_point, loss_a_third, number_in_a_sentence, removed_output,
+        added_warning, swapped_figures, white_stripe, changed_axis_label, missing_line, missing_bar, recoloured_lines,
+        relabelled_line, cut_line, shifted_line, alt_text,
     )
 }  # fmt: skip

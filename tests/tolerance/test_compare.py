@@ -151,7 +151,9 @@ def test_a_tolerant_figure_is_compared_by_what_it_draws(tolerances):
     assert len(findings([stored], [far], tolerances, "trained")) == 1
 
 
-@pytest.mark.parametrize(("missing", "named"), [((0,), "the stored figure"), ((1,), "the new figure"), ((0, 1), "the new")])
+@pytest.mark.parametrize(
+    ("missing", "named"), [((0,), "the stored figure"), ((1,), "the new figure"), ((0, 1), "the new")]
+)
 def test_without_a_description_pixels_are_compared(missing, named, tolerances):
     pair = [shown({"image/png": picture}, nbval_tolerance=line("1 0.5")) for picture in (WHITE, BLACK)]
     for index in missing:
@@ -271,7 +273,10 @@ def test_injected_parameters_are_left_out(tmp_path, tolerances):
         (lambda new: new.cells[2].update(source="print(2)"), "source: text differs: stored 'print(1)', new 'print(2)'"),
         (lambda new: new.cells[2].metadata.update(tags=["close"]), "tags: stored as exact, new as close"),
         (lambda new: new.cells[0].update(source="# Name"), "stored '# Title', new '# Name'"),
-        (lambda new: new.cells.__setitem__(0, new_code_cell("# Title", id="title")), "markdown cell, new as a code cell"),
+        (
+            lambda new: new.cells.__setitem__(0, new_code_cell("# Title", id="title")),
+            "markdown cell, new as a code cell",
+        ),
     ],
 )
 def test_cells_that_differ_are_named(change, expected, tmp_path, tolerances):

@@ -39,25 +39,28 @@ def exchange_colours(ax):
 
 
 DEFECTS = {
-    "missing": (dict(change=lambda ax: ax.lines[1].remove()), "line 'validation' is missing"),
-    "additional": (dict(change=lambda ax: ax.plot([1, 2], [0.1, 0.1], label="extra")), "line 'extra' is additional"),
-    "recoloured": (dict(change=lambda ax: ax.lines[0].set_color("green")), "line 'training', color: stored #0000ff"),
-    "colours exchanged": (dict(change=exchange_colours), "line 'validation', color: stored #ff0000, new #0000ff"),
-    "relabelled": (dict(change=lambda ax: ax.lines[0].set_label("test")), "line 'training', label: text differs"),
-    "another style": (dict(change=lambda ax: ax.lines[0].set_linestyle(":")), "line 'training', style: stored -, new :"),
-    "another marker": (dict(change=lambda ax: ax.lines[0].set_marker("x")), "line 'training', marker: stored o, new x"),
-    "data exchanged": (dict(training=VALIDATION, validation=TRAINING), "line 'training', y, value 5 of 5: loss"),
-    "cut": (dict(validation=VALIDATION[:4]), "line 'validation', y: 5 values stored, 4 new; the end is missing"),
-    "shifted along x": (dict(epochs=[0, 1, 2, 3, 4]), "line 'training', x, value 1 of 5: label: stored 1, new 0"),
-    "shifted in y": (dict(training=TRAINING[:1] + TRAINING[:4]), "line 'training', y, value 2 of 5: loss: stored 0.5"),
-    "mean of the other axis": (dict(training=[0.4] * 5), "line 'training', y, value 1 of 5: loss: stored 0.9, new 0.4"),
-    "percent": (dict(training=[100 * y for y in TRAINING]), "line 'training', y, value 1 of 5: loss: stored 0.9"),
-    "another title": (dict(change=lambda ax: ax.set_title("Accuracies")), "title: text differs"),
-    "another axis label": (dict(ylabel="cross-entropy"), "ylabel: text differs"),
-    "a text": (dict(change=lambda ax: ax.text(1, 1, "best")), "texts: text differs: stored '', new 'best'"),
-    "another scale": (dict(change=lambda ax: ax.set_yscale("log")), "yscale: text differs"),
-    "ticks that were set": (dict(change=lambda ax: ax.set_xticks([1, 5])), "xticks: text differs"),
-    "ticks in percent": (dict(change=lambda ax: ax.yaxis.set_major_formatter("{x} %")), "auto yticks: text differs"),
+    "missing": ({"change": lambda ax: ax.lines[1].remove()}, "line 'validation' is missing"),
+    "additional": ({"change": lambda ax: ax.plot([1, 2], [0.1, 0.1], label="extra")}, "line 'extra' is additional"),
+    "recoloured": ({"change": lambda ax: ax.lines[0].set_color("green")}, "line 'training', color: stored #0000ff"),
+    "colours exchanged": ({"change": exchange_colours}, "line 'validation', color: stored #ff0000, new #0000ff"),
+    "relabelled": ({"change": lambda ax: ax.lines[0].set_label("test")}, "line 'training', label: text differs"),
+    "another style": (
+        {"change": lambda ax: ax.lines[0].set_linestyle(":")},
+        "line 'training', style: stored -, new :",
+    ),
+    "another marker": ({"change": lambda ax: ax.lines[0].set_marker("x")}, "line 'training', marker: stored o, new x"),
+    "data exchanged": ({"training": VALIDATION, "validation": TRAINING}, "line 'training', y, value 5 of 5: loss"),
+    "cut": ({"validation": VALIDATION[:4]}, "line 'validation', y: 5 values stored, 4 new; the end is missing"),
+    "shifted along x": ({"epochs": [0, 1, 2, 3, 4]}, "line 'training', x, value 1 of 5: label: stored 1, new 0"),
+    "shifted in y": ({"training": TRAINING[:1] + TRAINING[:4]}, "line 'training', y, value 2 of 5: loss: stored 0.5"),
+    "mean of the other axis": ({"training": [0.4] * 5}, "line 'training', y, value 1 of 5: loss: stored 0.9, new 0.4"),
+    "percent": ({"training": [100 * y for y in TRAINING]}, "line 'training', y, value 1 of 5: loss: stored 0.9"),
+    "another title": ({"change": lambda ax: ax.set_title("Accuracies")}, "title: text differs"),
+    "another axis label": ({"ylabel": "cross-entropy"}, "ylabel: text differs"),
+    "a text": ({"change": lambda ax: ax.text(1, 1, "best")}, "texts: text differs: stored '', new 'best'"),
+    "another scale": ({"change": lambda ax: ax.set_yscale("log")}, "yscale: text differs"),
+    "ticks that were set": ({"change": lambda ax: ax.set_xticks([1, 5])}, "xticks: text differs"),
+    "ticks in percent": ({"change": lambda ax: ax.yaxis.set_major_formatter("{x} %")}, "auto yticks: text differs"),
 }
 
 
@@ -119,10 +122,18 @@ def one_axes(draw):
     [
         (lambda ax: ax.bar([0, 1, 2], [5, 6, 7]), lambda ax: ax.bar([0, 1], [5, 6]), "bars, x: 3 values stored, 2 new"),
         (lambda ax: ax.bar([0, 1], [5421, 6742]), lambda ax: ax.bar([0, 1], [5421, 6741]), "bars, y, value 2 of 2"),
-        (lambda ax: ax.scatter([1], [2], c=[[1, 0, 0]]), lambda ax: ax.scatter([1], [2], c=[[0, 0, 1]]), "scatter, color"),
+        (
+            lambda ax: ax.scatter([1], [2], c=[[1, 0, 0]]),
+            lambda ax: ax.scatter([1], [2], c=[[0, 0, 1]]),
+            "scatter, color",
+        ),
         (lambda ax: ax.imshow(np.eye(3)), lambda ax: ax.imshow(np.eye(3)[::-1]), "image, values, value 1 of 9"),
         (lambda ax: ax.imshow(np.eye(40)), lambda ax: ax.imshow(np.eye(40)[::-1]), "image, values, value 1 of 64"),
-        (lambda ax: ax.imshow(np.eye(3)), lambda ax: ax.imshow(np.eye(3), cmap="gray"), "image, colormap: stored viridis"),
+        (
+            lambda ax: ax.imshow(np.eye(3)),
+            lambda ax: ax.imshow(np.eye(3), cmap="gray"),
+            "image, colormap: stored viridis",
+        ),
         (lambda ax: ax.plot([1, np.nan]), lambda ax: ax.plot([1, 2.5]), "line, y, value 2 of 2: stored nan, new 2.5"),
     ],
 )
