@@ -1,10 +1,10 @@
-"""Measure what many runs cost: runs per hour with one worker and with two, memory, sizes, and the share of dask.
+"""Measure what many runs cost: runs per hour with one worker and with two, sizes, threads, and the share of dask.
 
     python benchmarks/sweep.py [--seeds 4] [--epochs 1] [--dataset embedded]
 
 Everything is measured in one go, on one machine, with nothing else running. Absolute times describe the machine; the
-ratios beside them carry over to others. docs/many_runs.md calculates with these numbers. Nothing here is a test: no
-exit status depends on a time.
+ratios carry over to others. docs/many_runs.md calculates with these numbers. Nothing here is a test: no exit status
+depends on a time.
 """
 
 import argparse
@@ -15,84 +15,68 @@ import time
 from pathlib import Path
 
 import psutil
-from digits_helpers.series import NOTEBOOKS, kernel_environment, run_lesson, select_lessons
-from digits_helpers.sweep import run_sweep
-from digits_helpers.sweep_run import ONE_THREAD
-from digits_helpers.sweep_table import RUNS_FOLDER, Table
+
+from digits_tools.lessons import NOTEBOOKS, select_lessons
+from digits_tools.run import run_lesson
+from digits_tools.sweep import Table, run_sweep
+from digits_tools.sweep.task import ONE_THREAD
 
 LESSONS = select_lessons("04-05")
 
 
-def memory_of(process: psutil.Process) -> int:
-    """Resident memory of a process and all that it has started, in bytes."""
-    total = 0
-    for each in [process, *process.children(recursive=True)]:
-        try:
-            total += each.memory_info().rss
-        except psutil.Error:
-            continue
-    return total
-
-
-def watch(peaks: dict[str, dict[int, int]], stop: threading.Event) -> None:
-    """Note the largest resident memory of every run, with its kernel, and of everything below this process."""
+def watch_memory(peak: list[int], stop: threading.Event) -> None:
+    """Note the largest resident memory of all that this process has started, in bytes."""
     while not stop.wait(0.2):
-        everything = 0
+        total = 0
         for process in psutil.Process().children(recursive=True):
             try:
-                is_run = "digits_helpers.sweep_run" in process.cmdline()
-                everything += process.memory_info().rss
+                total += process.memory_info().rss
             except psutil.Error:
                 continue
-            if is_run:
-                peaks["run"][process.pid] = max(peaks["run"].get(process.pid, 0), memory_of(process))
-        peaks["all"][0] = max(peaks["all"].get(0, 0), everything)
+        peak[0] = max(peak[0], total)
 
 
-def measure(workers: int, settings: list[str], dataset: str, folder: Path) -> tuple[float, Table]:
+def measure(workers: int, settings: tuple[str, ...], dataset: str, folder: Path) -> tuple[float, Table]:
     """Run a sweep, print what it took, and return its runs per hour and its table."""
-    peaks: dict[str, dict[int, int]] = {"run": {}, "all": {}}
-    stop = threading.Event()
-    watcher = threading.Thread(target=watch, args=(peaks, stop))
+    peak, stop = [0], threading.Event()
+    watcher = threading.Thread(target=watch_memory, args=(peak, stop))
     watcher.start()
-    begun = time.perf_counter()
-    table = run_sweep(
-        settings, LESSONS, folder / f"{workers}", NOTEBOOKS, dataset, workers=workers, quiet=True, say=lambda line: None
-    )
-    seconds = time.perf_counter() - begun
+    started = time.perf_counter()
+    options = {"dataset": dataset, "workers": workers, "echo": lambda line: None}
+    table = run_sweep(settings, LESSONS, folder / f"{workers}", **options)
+    seconds = time.perf_counter() - started
     stop.set()
     watcher.join()
     assert not table.failed, table.failed[0].error
-    one_run = statistics.mean(row.seconds or 0 for row in table.ordered)
-    runs = len(table.rows)
+    one_run, runs = statistics.mean(row.seconds for row in table.rows), len(table.rows)
     print(f"{workers} worker(s): {runs} runs in {seconds:.0f} s, {3600 * runs / seconds:.1f} runs per hour")
-    outside = seconds - one_run * runs / workers
-    print(f"  one run: {one_run:.1f} s; outside of runs (start, end, waiting): {outside:.1f} s")
-    print(f"  memory: {max(peaks['run'].values()) / 1e9:.2f} GB at most per run, {peaks['all'][0] / 1e9:.2f} GB in all")
+    print(
+        f"  one run: {one_run:.1f} s; outside of runs (start, end, waiting): {seconds - one_run * runs / workers:.1f} s"
+    )
+    print(f"  memory: {peak[0] / workers / 1e9:.2f} GB at most per worker with its kernel")
     return 3600 * runs / seconds, table
 
 
 def lesson_seconds(dataset: str, epochs: int, threads: int) -> float:
     """Run lesson 04 with a number of threads, in seconds."""
-    settings = {name: str(threads) for name in ONE_THREAD}
-    parameters = {"dataset": dataset, "epochs": epochs}
+    environment = dict.fromkeys(ONE_THREAD, str(threads))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with kernel_environment(DIGITS_ARTIFACTS_DIR=folder / "artifacts", **settings):
-            return run_lesson(LESSONS[0], NOTEBOOKS, folder / "04.ipynb", parameters).seconds
+        (folder / "artifacts").mkdir()
+        parameters = {"dataset": dataset, "epochs": epochs}
+        times = run_lesson(LESSONS[0], NOTEBOOKS, folder / "04.ipynb", parameters, folder, environment=environment)
+        return times.seconds
 
 
 def dask_seconds(tasks: int = 1000) -> float:
     """Seconds per task that does nothing, on two workers."""
     from distributed import Client, LocalCluster
 
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", memory_limit=0) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        begun = time.perf_counter()
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "memory_limit": 0}
+    with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
+        started = time.perf_counter()
         client.gather(client.map(abs, range(tasks)))
-        return (time.perf_counter() - begun) / tasks
+        return (time.perf_counter() - started) / tasks
 
 
 def main() -> None:
@@ -102,19 +86,17 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--dataset", default="embedded", choices=["embedded", "mnist"])
     options = parser.parse_args()
-    settings = [f"seed=0:{options.seeds}", f"epochs={options.epochs}"]
+    settings = (f"seed=0:{options.seeds}", f"epochs={options.epochs}")
     print(f"lessons 04-05 on {options.dataset}, {options.epochs} epoch(s), one thread per run")
     with tempfile.TemporaryDirectory() as name:
         one, table = measure(1, settings, options.dataset, Path(name))
         two, other = measure(2, settings, options.dataset, Path(name))
-        equal = all(row.metrics == other.rows[row.name].metrics for row in table.ordered)
+        equal = [row.metrics for row in table.rows] == [row.metrics for row in other.rows]
         same = "equal" if equal else "DIFFERENT"
         print(f"two workers to one: {two / one:.2f} times the runs per hour; the results are {same}")
-        sizes = [
-            sum(path.stat().st_size for path in folder.iterdir()) for folder in (table.folder / RUNS_FOLDER).iterdir()
-        ]
-        print(f"notebooks of one run: {statistics.mean(sizes) / 1e6:.2f} MB; row in the CSV file: "
-              f"{table.csv_path.stat().st_size / (len(table.rows) + 1):.0f} bytes")  # fmt: skip
+        size = sum(path.stat().st_size for path in table.folder.path.rglob("*.ipynb")) / len(table.rows)
+        row = table.csv_path.stat().st_size / (len(table.rows) + 1)
+        print(f"notebooks of one run: {size / 1e6:.2f} MB; row in the CSV file: {row:.0f} bytes")
     single, double = (lesson_seconds(options.dataset, options.epochs, threads) for threads in (1, 2))
     print(f"lesson 04: {single:.1f} s with one thread, {double:.1f} s with two, factor {single / double:.2f}")
     print(f"dask: {1000 * dask_seconds():.1f} ms per task that does nothing")

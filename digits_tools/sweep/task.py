@@ -85,14 +85,14 @@ def run_task(task: Task) -> tuple[Row, dict[str, str]]:
 @contextlib.contextmanager
 def _ended_when_cancelled(folder: Path) -> Iterator[None]:
     """End the kernels of a run that nobody waits for any more: dask forgets such a task, but its thread goes on."""
-    from distributed import get_worker
+    from distributed.worker import WORKER_ANY_RUNNING, get_worker
 
     worker, key, done = get_worker(), get_worker().get_current_task(), threading.Event()
 
     def watch() -> None:
         while not done.wait(1):
             task = worker.state.tasks.get(key)
-            if task is None or task.state == "cancelled":
+            if task is None or task.state == "cancelled" or worker.status not in WORKER_ANY_RUNNING:
                 end_kernels(folder)
 
     threading.Thread(target=watch, daemon=True).start()
