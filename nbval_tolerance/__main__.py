@@ -5,25 +5,20 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from nbval_tolerance import ToleranceError, compare_notebooks, load_tolerances
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare two notebooks and print one line per difference.
-
-    Returns:
-        0 if nothing differs, 1 if something does, 2 if the comparison cannot be made.
-    """
+    """Print one line per difference. Returns 0 without one, 1 with one, 2 if the comparison cannot be made."""
     parser = argparse.ArgumentParser(prog="nbval-tolerance", description="Compare two executed notebooks.")
-    parser.add_argument("stored", type=Path, help="the notebook to compare with")
-    parser.add_argument("new", type=Path, help="the notebook of a new run")
-    parser.add_argument("--tolerances", type=Path, metavar="FILE", help="TOML file with tolerances")
+    parser.add_argument("stored", help="the notebook to compare with")
+    parser.add_argument("new", help="the notebook of a new run")
+    parser.add_argument("--tolerances", metavar="FILE", help="TOML file with tolerances")
     parser.add_argument("--rtol", help="relative tolerance of cells without a tag")
     parser.add_argument("--atol", help="absolute tolerance of cells without a tag")
     parser.add_argument("--volatile", action="append", default=[], metavar="REGEX", help="more that is never compared")
-    parser.add_argument("--pictures", type=Path, metavar="DIR", help="where to write pictures of figures that differ")
+    parser.add_argument("--pictures", metavar="DIR", help="where to write pictures of figures that differ")
     parser.add_argument("--table", action="store_true", help="print every number, not only those that differ")
     given = parser.parse_args(arguments)
     try:

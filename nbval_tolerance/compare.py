@@ -15,7 +15,7 @@ from nbval_tolerance.text import Check, Finding, compare_text, first_difference
 from nbval_tolerance.tolerances import CLASSES, ToleranceError, Tolerances, parse_tolerance
 from nbval_tolerance.volatile import fold
 
-Output = Mapping[str, Any]
+Output = Mapping[str, Any]  # a cell's output as nbformat reads it
 IGNORE_TAGS = {"nbval-ignore-output", "nbval-skip"}
 INJECTED_TAG = "injected-parameters"
 _IGNORE = re.compile(r"^\s*#\s*(?:NBVAL_IGNORE_OUTPUT|NBVAL_SKIP|PYTEST_VALIDATE_IGNORE_OUTPUT)\s*$", re.MULTILINE)
@@ -25,14 +25,9 @@ _UNSTABLE = ("image/svg+xml", "application/pdf")  # matplotlib writes random nam
 
 
 def comparison_class(cell: Mapping[str, Any], tolerances: Tolerances | None = None) -> str:
-    """Tell how a cell's outputs are compared.
+    """Tell how a code cell is compared: its own tolerance ("rtol=0.001"), a class, untagged, exact or ignored.
 
-    Args:
-        cell: a code cell as nbformat reads it.
-        tolerances: knows the classes; without it there are close and trained.
-
-    Returns:
-        The cell's own tolerance ("rtol=0.001"), a class's name, untagged, exact or ignored.
+    Without `tolerances`, which know all classes, there are close and trained.
 
     Raises:
         ToleranceError: if the cell has two classes, or what it says is no tolerance.
@@ -43,9 +38,8 @@ def comparison_class(cell: Mapping[str, Any], tolerances: Tolerances | None = No
         return "ignored"
     own, comment = metadata.get("nbval_tolerance"), _TOLERANCE.search(source)
     if own is not None or comment:
-        text = comment[1].strip() if own is None else str(own)
-        if isinstance(own, Mapping):
-            text = " ".join(f"{key}={value}" for key, value in own.items())
+        pairs = own.items() if isinstance(own, Mapping) else []
+        text = comment[1].strip() if own is None else " ".join(f"{key}={value}" for key, value in pairs) or str(own)
         parse_tolerance(text, where)
         return text
     classes = [tag for tag in tags if tag in (tolerances.classes if tolerances else CLASSES)]
@@ -65,19 +59,19 @@ def compare_cell(
     """Compare the outputs of one cell.
 
     Args:
-        stored_outputs: outputs that the notebook holds, as nbformat reads them.
+        stored_outputs: outputs that the notebook holds.
         new_outputs: outputs of a new run.
         comparison_class: what the function of that name returns.
         tolerances: what may differ, and how far.
         pictures: beginning of the path of pictures to write for figures that differ.
         every: whether numbers within their tolerance are returned as well, marked as passed.
     """
+    findings: list[Finding] = []
     if comparison_class == "ignored":
-        return []
+        return findings
     check = Check(comparison_class, tolerances, every, pictures)
-    findings = []
+    sides = [join_streams(side) for side in (stored_outputs, new_outputs)]
     for warnings in (False, True):  # whether a warning comes before or after what is printed is chance
-        sides = [join_streams(side) for side in (stored_outputs, new_outputs)]
         old, new = ([one for one in side if (one.get("name") == "stderr") is warnings] for side in sides)
         kinds = [[_kind(output) for output in side] for side in (old, new)]
         for step, i, i_end, j, j_end in difflib.SequenceMatcher(None, *kinds, autojunk=False).get_opcodes():
@@ -96,7 +90,7 @@ def join_streams(outputs: Sequence[Output]) -> list[dict[str, Any]]:
     joined: list[dict[str, Any]] = []
     streams: dict[str, dict[str, Any]] = {}
     for output in map(dict, outputs):
-        if output["output_type"] == "stream" and output["name"] in streams:
+        if output.get("name") in streams:
             streams[output["name"]]["text"] += output["text"]
             continue
         joined.append(output)
@@ -109,15 +103,13 @@ def join_streams(outputs: Sequence[Output]) -> list[dict[str, Any]]:
 
 def _kind(output: Output) -> tuple[str, ...]:
     """What two outputs have in common when one can be the other's new version."""
-    parts = [output["name"]] if output["output_type"] == "stream" else sorted(output.get("data", {}))
-    return (output["output_type"], *parts)
+    return (output["output_type"], output.get("name", ""), *sorted(output.get("data", {})))
 
 
 def _summary(output: Output) -> str:
-    kind, *parts = _kind(output)
     texts = [output.get("text"), output.get("data", {}).get("text/plain"), output.get("evalue")]
     text = " ".join(next((text for text in texts if isinstance(text, str)), "").split())
-    return f"{kind} {', '.join(parts)} {text[:60] + '…' * (len(text) > 60)!r}"
+    return f"{' '.join(filter(None, _kind(output)))} {text[:60] + '…' * (len(text) > 60)!r}"
 
 
 def _compare_output(stored: Output, new: Output, number: int, check: Check) -> list[Finding]:
@@ -127,54 +119,39 @@ def _compare_output(stored: Output, new: Output, number: int, check: Check) -> l
     if stored["output_type"] == "error":
         texts = [f"{output['ename']}: {output['evalue']}" for output in (stored, new)]
         return [one.within("error") for one in compare_text(*texts, check)]
-    figures = _compare_pictures(stored, new, check)
-    if check.pictures and "image/png" in stored["data"] and not all(one.passed for one in figures):
+    findings = _compare_figure(stored, new, check)
+    if check.pictures and "image/png" in stored["data"] and not all(one.passed for one in findings):
         path = check.pictures.with_name(f"{check.pictures.name}-output{number}")
         note = write_pictures(path, stored["data"]["image/png"], new["data"]["image/png"])
-        figures[-1] = Finding(figures[-1].place, figures[-1].message + note)
-    return _compare_texts(stored["data"], new["data"], check) + figures + _compare_alt(stored, new, check)
-
-
-def _compare_texts(stored: Mapping[str, Any], new: Mapping[str, Any], check: Check) -> list[Finding]:
-    """Compare what is not a picture. A table is stored as plain text and as HTML; what differs is reported once."""
-    for kind in sorted(stored, key=lambda kind: kind != "text/plain"):
-        if not kind.startswith(_NOT_TEXT):
-            values = [data[kind] for data in (stored, new)]
-            texts = [value if isinstance(value, str) else "\n".join(json_lines(value)) for value in values]
-            if found := compare_text(*texts, check):
-                return [one.within(kind) for one in found]
-    return []
-
-
-def _compare_pictures(stored: Output, new: Output, check: Check) -> list[Finding]:
-    """Compare figures by what they draw, and by pixels if the cell is exact or a description is missing."""
-    descriptions = {name: one.get("metadata", {}).get(KEY) for name, one in (("stored", stored), ("new", new))}
-    missing = " and the ".join(name for name, description in descriptions.items() if not description)
-    findings = []
-    if not missing:
-        findings = [one.within("figure") for one in compare_figures(*descriptions.values(), check)]
-    for kind in [kind for kind in stored["data"] if kind.startswith("image/") or kind in _UNSTABLE]:
-        if not missing and (check.tolerant or kind in _UNSTABLE):
-            continue
-        pair = stored["data"][kind], new["data"][kind]
-        found = compare_png(*pair, check) if kind == "image/png" else []
-        if kind != "image/png" and pair[0] != pair[1]:
-            found = [Finding("", "the pictures differ")]
-        reason = (
-            f"; compared by pixels because the {missing} figure has no description"
-            if missing and check.tolerant
-            else ""
-        )
-        findings += [Finding(kind, one.message + reason) for one in found]
-    return findings
-
-
-def _compare_alt(stored: Output, new: Output, check: Check) -> list[Finding]:
-    findings = []
-    for kind in stored["data"]:
+        findings[-1] = Finding(findings[-1].place, findings[-1].message + note)
+    for kind in sorted(stored["data"]):
         entries = [output.get("metadata", {}).get(kind) for output in (stored, new)]
         texts = [entry.get("alt", "") if isinstance(entry, Mapping) else "" for entry in entries]
         findings += [one.within(f"alt text of {kind}") for one in compare_text(*texts, check)]
+    # A table is stored as plain text and as HTML; what differs in both is reported once.
+    for kind in sorted(stored["data"], key=lambda kind: kind != "text/plain"):
+        if not kind.startswith(_NOT_TEXT):
+            values = [output["data"][kind] for output in (stored, new)]
+            texts = [value if isinstance(value, str) else "\n".join(json_lines(value)) for value in values]
+            if found := compare_text(*texts, check):
+                return [*findings, *(one.within(kind) for one in found)]
+    return findings
+
+
+def _compare_figure(stored: Output, new: Output, check: Check) -> list[Finding]:
+    """Compare figures by what they draw, and by pixels if the cell is exact or a description is missing."""
+    descriptions = {name: one.get("metadata", {}).get(KEY) for name, one in (("stored", stored), ("new", new))}
+    missing = " and the ".join(name for name, description in descriptions.items() if not description)
+    reason = (
+        f"; compared by pixels because the {missing} figure has no description" if missing and check.tolerant else ""
+    )
+    found = [] if missing else compare_figures(*descriptions.values(), check)
+    findings = [one.within("figure") for one in found]
+    for kind in [kind for kind in stored["data"] if kind.startswith("image/") or kind in _UNSTABLE]:
+        pair = stored["data"][kind], new["data"][kind]
+        if pair[0] != pair[1] and (missing or not (check.tolerant or kind in _UNSTABLE)):
+            found = compare_png(*pair, check) if kind == "image/png" else [Finding("", "the pictures differ")]
+            findings += [Finding(kind, one.message + reason) for one in found]
     return findings
 
 
@@ -196,12 +173,7 @@ def compare_notebooks(
 ) -> list[Finding]:
     """Compare two executed notebooks, cell by cell: sources, classes and outputs; not the cells papermill injected.
 
-    Args:
-        stored: the notebook to compare with.
-        new: the notebook of a new run.
-        tolerances: what may differ, and how far.
-        pictures: a folder for the pictures of figures that differ.
-        every: whether numbers within their tolerance are returned as well, marked as passed.
+    `pictures` is a folder; the other arguments are those of `compare_cell`.
 
     Raises:
         ToleranceError: if a file cannot be read as a notebook, or a cell's class is wrong.
@@ -216,9 +188,16 @@ def compare_notebooks(
     if common != [key for key in fresh if key in old]:
         findings.append(Finding(name, "the cells are in another order"))
     for key in common:
-        picture = pictures and Path(pictures) / f"{Path(stored).stem}-{key}"
-        found = _compare_cells(old[key], fresh[key], tolerances, picture, every)
-        findings += [one.within(place_of(name, old[key])) for one in found]
+        one, other, found = old[key], fresh[key], []
+        if (one["cell_type"], one["source"]) != (other["cell_type"], other["source"]):
+            texts = [f"{cell['cell_type']} cell: {cell['source']}" for cell in (one, other)]
+            found = [Finding("source", first_difference(*texts))]
+        if one["cell_type"] == other["cell_type"] == "code":
+            kind, new_kind = comparison_class(one, tolerances), comparison_class(other, tolerances)
+            found += [Finding("tags", f"stored as {kind}, new as {new_kind}")] if kind != new_kind else []
+            picture = pictures and Path(pictures) / f"{Path(stored).stem}-{key}"
+            found += compare_cell(one["outputs"], other["outputs"], kind, tolerances, picture, every)
+        findings += [finding.within(place_of(name, one)) for finding in found]
     return findings
 
 
@@ -235,27 +214,12 @@ def read_notebook(path: Path | str) -> Any:
 
     try:
         return nbformat.read(path, as_version=4)
-    except FileNotFoundError:
-        raise ToleranceError(f"No notebook at {path}; give the path of an executed .ipynb file.") from None
-    except Exception:  # nbformat meets other files with errors of every kind, TypeError included
-        raise ToleranceError(f"{path} is not a notebook; give the path of an executed .ipynb file.") from None
+    except Exception as error:  # nbformat meets other files with errors of every kind, TypeError included
+        problem = f"No notebook at {path}" if isinstance(error, FileNotFoundError) else f"{path} is not a notebook"
+        raise ToleranceError(f"{problem}; give the path of an executed .ipynb file.") from None
 
 
 def _cells(path: Path | str) -> dict[Any, Any]:
     """The cells of a notebook by their ids; by their positions if they have none."""
     cells = [cell for cell in read_notebook(path).cells if INJECTED_TAG not in cell.metadata.get("tags", [])]
     return {cell.get("id") or f"position-{index}": cell for index, cell in enumerate(cells)}
-
-
-def _compare_cells(stored: Any, new: Any, tolerances: Tolerances, pictures: Path | None, every: bool) -> list[Finding]:
-    if stored["cell_type"] != new["cell_type"]:
-        return [Finding("", f"stored as a {stored['cell_type']} cell, new as a {new['cell_type']} cell")]
-    findings = []
-    if stored["source"] != new["source"]:
-        findings = [Finding("source", first_difference(stored["source"], new["source"]))]
-    if stored["cell_type"] != "code":
-        return findings
-    kind, new_kind = comparison_class(stored, tolerances), comparison_class(new, tolerances)
-    if kind != new_kind:
-        findings.append(Finding("tags", f"stored as {kind}, new as {new_kind}"))
-    return findings + compare_cell(stored["outputs"], new["outputs"], kind, tolerances, pictures, every)

@@ -106,22 +106,15 @@ def _line(line: Any, label: str) -> dict[str, Any]:
 
 
 def _bars(container: Any) -> dict[str, Any]:
-    boxes = [patch.get_bbox() for patch in container.patches]
-    data = {
-        "x": [(box.x0 + box.x1) / 2 for box in boxes],
-        "y": [box.y1 for box in boxes],
-        "y from": [b.y0 for b in boxes],
-    }
-    if container.orientation == "horizontal":
-        data = {
-            "y": [(box.y0 + box.y1) / 2 for box in boxes],
-            "x": [box.x1 for box in boxes],
-            "x from": [b.x0 for b in boxes],
-        }
-    data = {key: values for key, values in data.items() if "from" not in key or any(values)}
-    return _artist(
-        "bars", str(container.get_label()), data, color=_colors(p.get_facecolor() for p in container.patches)
-    )
+    import numpy as np
+
+    low, high = np.swapaxes([patch.get_bbox().get_points() for patch in container.patches], 0, 1)
+    along, across = (1, 0) if container.orientation == "horizontal" else (0, 1)
+    data = {"xy"[along]: (low + high)[:, along] / 2, "xy"[across]: high[:, across]}
+    if low[:, across].any():
+        data["xy"[across] + " from"] = low[:, across]
+    color = _colors(patch.get_facecolor() for patch in container.patches)
+    return _artist("bars", str(container.get_label()), data, color=color)
 
 
 def _patch(patch: Any, label: str) -> dict[str, Any]:

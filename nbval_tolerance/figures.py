@@ -16,14 +16,11 @@ from nbval_tolerance.text import Check, Finding, compare_numbers, compare_text
 
 _WHOLE = re.compile(r"-?\d+")
 _FINITE = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+Description = Mapping[str, Any]  # a part of what `describe_figure` returns
 
 
-def compare_figures(stored: Mapping[str, Any], new: Mapping[str, Any], check: Check) -> list[Finding]:
-    """Compare two descriptions that `describe_figure` made.
-
-    Returns:
-        One finding per text, colour, style or series of numbers that differs, named after the axes and the line.
-    """
+def compare_figures(stored: Description, new: Description, check: Check) -> list[Finding]:
+    """Compare two descriptions; one finding per text, colour, style or series that differs, named by axes and line."""
     old, fresh = stored.get("axes", []), new.get("axes", [])
     findings = _compare_words("texts", stored, new, check)
     if len(old) != len(fresh):
@@ -34,7 +31,7 @@ def compare_figures(stored: Mapping[str, Any], new: Mapping[str, Any], check: Ch
     return findings
 
 
-def _compare_words(key: str, stored: Mapping[str, Any], new: Mapping[str, Any], check: Check) -> list[Finding]:
+def _compare_words(key: str, stored: Description, new: Description, check: Check) -> list[Finding]:
     texts = [part.get(key, "") for part in (stored, new)]
     texts = [text if isinstance(text, str) else "\n".join(text) for text in texts]
     if key.startswith("auto ") and check.tolerant:  # ticks that matplotlib chose from the data: only their units count
@@ -42,10 +39,9 @@ def _compare_words(key: str, stored: Mapping[str, Any], new: Mapping[str, Any], 
     return [found.within(key) for found in compare_text(*texts, check)]
 
 
-def _compare_axes(stored: Mapping[str, Any], new: Mapping[str, Any], check: Check) -> list[Finding]:
-    findings = []
-    for key in [key for key in {**stored, **new} if key != "artists"]:
-        findings += _compare_words(key, stored, new, check)
+def _compare_axes(stored: Description, new: Description, check: Check) -> list[Finding]:
+    words = [key for key in {**stored, **new} if key != "artists"]
+    findings = [found for key in words for found in _compare_words(key, stored, new, check)]
     artists = [part.get("artists", []) for part in (stored, new)]
     # What two artists have in common when one can be the other's new version
     keys = [[(one["kind"], re.sub(r"\d+", "#", one.get("label", ""))) for one in side] for side in artists]
@@ -60,13 +56,11 @@ def _compare_axes(stored: Mapping[str, Any], new: Mapping[str, Any], check: Chec
     return findings
 
 
-def _name(artist: Mapping[str, Any]) -> str:
-    return " ".join([artist["kind"], *([repr(artist["label"])] if "label" in artist else [])])
+def _name(artist: Description) -> str:
+    return artist["kind"] + (f" {artist['label']!r}" if "label" in artist else "")
 
 
-def _compare_artist(
-    stored: Mapping[str, Any], new: Mapping[str, Any], axes: Mapping[str, Any], check: Check
-) -> list[Finding]:
+def _compare_artist(stored: Description, new: Description, axes: Description, check: Check) -> list[Finding]:
     findings = _compare_words("label", stored, new, check)
     for key in [key for key in {**stored, **new} if key not in ("kind", "label", "data")]:
         old, fresh = stored.get(key, "none"), new.get(key, "none")
@@ -78,35 +72,32 @@ def _compare_artist(
         # the title says. The places along x are named by the axis alone.
         axis, own = axes.get(f"{key[0]}label") or stored.get("values are", ""), stored.get("label", "")
         labels = [axis] if key[0] == "x" else [f"{own} {axis}", axis, axes.get("title", "")]
-        findings += _compare_series(key, data[0].get(key, ""), data[1].get(key, ""), labels, check)
+        series = [side.get(key, "").split() for side in data]
+        if series[0] != series[1] or check.every:
+            findings += [found.within(key) for found in _compare_series(*series, labels, check)]
     return findings
 
 
-def _compare_series(name: str, stored: str, new: str, labels: Sequence[str], check: Check) -> list[Finding]:
+def _compare_series(old: list[str], new: list[str], labels: Sequence[str], check: Check) -> list[Finding]:
     """Compare two series of numbers; the finding is about the largest difference outside the tolerance."""
-    if stored == new and not check.every:
-        return []
-    old, fresh = stored.split(), new.split()
-    if len(old) != len(fresh):
-        cut = "; the end is missing" if old[: len(fresh)] == fresh else ""
-        return [Finding(name, f"{len(old)} values stored, {len(fresh)} new{cut}")]
+    if len(old) != len(new):
+        cut = "; the end is missing" if old[: len(new)] == new else ""
+        return [Finding("", f"{len(old)} values stored, {len(new)} new{cut}")]
     label = next((label for label in labels if check.tolerances.names_in(label)), labels[0])
     named = [one.quantity for one in check.tolerances.names_in(label)]
     quantity = next((one for one in reversed(named) if one.unit != "label"), named[-1] if named else None)
-    whole = all(map(_WHOLE.fullmatch, old + fresh))
+    whole = all(map(_WHOLE.fullmatch, old + new))
     found = []
-    for index, pair in enumerate(zip(old, fresh, strict=True), start=1):
-        place = f"{name}, value {index} of {len(old)}"
+    for index, pair in enumerate(zip(old, new, strict=True), start=1):
+        place = f"value {index} of {len(old)}"
         if not all(map(_FINITE.fullmatch, pair)):  # nan, inf
             found.append((Decimal("inf"), Finding(place, f"stored {pair[0]}, new {pair[1]}", pair[0] == pair[1])))
             continue
-        a, b = (
-            Number(value if whole or not _WHOLE.fullmatch(value) else f"{value}.", percent="%" in label)
-            for value in pair
-        )
-        # Descriptions have five significant digits, more than anybody sees: one unit in the fifth may differ.
-        slack = abs(a.value).scaleb(-4) if check.tolerant and not whole else Decimal(0)
-        found.append((abs(b.value - a.value), compare_numbers(a, b, quantity, check, slack).within(place)))
+        dots = ["." if _WHOLE.fullmatch(value) and not whole else "" for value in pair]  # 3 among 2.5 is not counted
+        one, other = (Number(value + dot, percent="%" in label) for value, dot in zip(pair, dots, strict=True))
+        # Descriptions have five significant digits, more than anybody sees: the last may differ.
+        slack = abs(one.value).scaleb(-4) if check.tolerant and not whole else Decimal(0)
+        found.append((abs(other.value - one.value), compare_numbers(one, other, quantity, check, slack).within(place)))
     outside = [one for one in found if not one[1].passed]
     if not outside:
         return [max(found, key=lambda one: one[0])[1]] if check.every else []
@@ -121,19 +112,17 @@ def compare_png(stored: str, new: str, check: Check) -> list[Finding]:
 
         old, fresh = _pixels(stored), _pixels(new)
     except ImportError:  # no matplotlib here: equal files are equal pictures
-        return [] if stored.strip() == new.strip() else [Finding("", "the pictures differ")]
+        return [Finding("", "the pictures differ")] if stored.strip() != new.strip() else []
     except (OSError, SyntaxError, ValueError) as error:
         return [Finding("", f"not a readable PNG: {error}")]
     if old.shape != fresh.shape:
         sizes = [f"{a.shape[1]} × {a.shape[0]}" for a in (old, fresh)]
         return [Finding("", f"stored {sizes[0]} pixels, new {sizes[1]}")]
     difference = np.abs(old.astype(int) - fresh.astype(int)).max(axis=2)
-    if not difference.any():
-        return []
     amount = (
         f"{np.count_nonzero(difference):,} of {difference.size:,} pixels differ, by up to {difference.max()} of 255"
     )
-    return [Finding("", f"{amount} ({check.kind})")]
+    return [Finding("", f"{amount} ({check.kind})")] if difference.any() else []
 
 
 def _pixels(encoded: str) -> Any:

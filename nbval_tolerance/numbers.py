@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from nbval_tolerance.tolerances import Name, Quantity, Tolerances
 
@@ -13,15 +13,11 @@ from nbval_tolerance.tolerances import Name, Quantity, Tolerances
 # another dot (3.11.2). NumPy prints whole floats with a dot, "[1. 2.5]"; the dot that ends a sentence is no part of a
 # number. The groups (?>…) give no characters back: without them, 3 of the 32 in "32x" would count as a number.
 _NUMBER = re.compile(
-    r"""
-    (?<![\w.×]) (?<![^\W\d]-)
+    r"""(?<![\w.×]) (?<![^\W\d]-)
     [+−-]?
-    (?>(?: \d{1,3}(?:,\d{3})+(?!\d) | \d+ )
-       (?: \.\d+ | \.(?=[eE][+-]?\d) | \.(?=\s*[\],)] | \s+[+−-]?[.\d]) )?
-      | \.\d+)
+    (?>(?: \d{1,3}(?:,\d{3})+(?!\d) | \d+ ) (?: \.\d+ | \.(?=[eE][+-]?\d | \s*[\],)] | \s+[+−-]?[.\d]) )? | \.\d+)
     (?>(?:[eE][+−-]?\d+)?)
-    (?![\w×]) (?!\.\d)
-    """,
+    (?![\w×]) (?!\.\d)""",
     re.VERBOSE,
 )
 # \s includes the no-break spaces that are usual before the percent sign.
@@ -31,8 +27,7 @@ _OUT_OF = re.compile(r"\s*(?:/|of|out of)\s*(?:the\s+)?")  # 9,913 of 10,000: th
 _BETWEEN = re.compile(r"[\s:=≈~(*`|_\"]*")  # what may stand between a name and its number
 
 
-@dataclass(frozen=True)
-class Number:
+class Number(NamedTuple):
     """A number as printed (`raw`), where it stands in its line, and whether it is in % or percentage points."""
 
     raw: str
@@ -51,15 +46,12 @@ class Number:
     @property
     def value(self) -> Decimal:
         """Its value in the unit of the quantity: 99.1 % is 0.991."""
-        return self._printed().scaleb(-2 if self.percent else 0)
+        return Decimal(self.raw.replace(",", "").replace("−", "-")).scaleb(-2 if self.percent else 0)
 
     @property
     def last_place(self) -> Decimal:
         """One unit in the last printed place, in the unit of the quantity."""
-        return Decimal(1).scaleb(int(self._printed().as_tuple().exponent) - (2 if self.percent else 0))
-
-    def _printed(self) -> Decimal:
-        return Decimal(self.raw.replace(",", "").replace("−", "-"))
+        return Decimal(1).scaleb(int(self.value.as_tuple().exponent))
 
 
 def find_numbers(line: str, header: Sequence[str] = ()) -> list[Number]:
@@ -75,8 +67,7 @@ def find_numbers(line: str, header: Sequence[str] = ()) -> list[Number]:
     """
     found: list[Number] = []
     for match in reversed(list(_NUMBER.finditer(line))):
-        percent = _PERCENT.match(line, match.end()) is not None
-        percent = percent or "%" in _column(header, line[: match.start()])
+        percent = bool(_PERCENT.match(line, match.end())) or "%" in _column(header, line[: match.start()])
         if found and _RANGE.fullmatch(line[match.end() : found[0].start]):
             percent = percent or found[0].percent
         found.insert(0, Number(match[0], match.start(), match.end(), percent))
@@ -90,20 +81,17 @@ def _row_cells(line: str) -> list[str]:
 
 def _column(header: Sequence[str], before: str) -> str:
     """The header of the column that follows this beginning of a row."""
-    column = len(_row_cells(before)) - 1
-    return header[column] if column < len(header) else ""
+    return dict(enumerate(header)).get(len(_row_cells(before)) - 1, "")
 
 
 def table_headers(lines: Sequence[str]) -> list[Sequence[str]]:
     """For each line, the header cells of the Markdown table that it stands in; empty outside of tables."""
     headers: list[Sequence[str]] = []
-    header: Sequence[str] = ()
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
-        if not line.lstrip().startswith("|"):
-            header = ()
-        elif re.fullmatch(r"\s*\|[\s:|-]*-[\s:|-]*", following):
-            header = _row_cells(line)
-        headers.append(header)
+        if re.fullmatch(r"\s*\|[\s:|-]*-[\s:|-]*", following) and "|" in line:
+            headers.append(_row_cells(line))
+        else:
+            headers.append(headers[-1] if headers and line.lstrip().startswith("|") else ())
     return headers
 
 
@@ -121,13 +109,19 @@ def quantities_of(
     for index, number in enumerate(numbers):
         follower = _follower(line, number, names)
         if follower is not None and follower.quantity.unit == "label":
-            names = [name for name in names if name != follower]
+            names.remove(follower)
         if index > 0 and _OUT_OF.fullmatch(line[numbers[index - 1].end : number.start]):
             found.append(None)
         elif follower is not None:
             found.append(follower.quantity)
+        elif not header:
+            found.append(_last(number, [name for name in names if name.end <= number.start]))
         else:
-            found.append(_name_before(line, number, names, tolerances, header))
+            before = line[: number.start]
+            own = len(before) - len(_row_cells(before)[-1])
+            label = _row_cells(line)[1] if len(_row_cells(before)) > 2 else ""
+            cell = [name for name in names if own <= name.start and name.end <= number.start]
+            found.append(_last(number, cell, *(tolerances.names_in(text) for text in (_column(header, before), label))))
     return found
 
 
@@ -142,25 +136,11 @@ def _follower(line: str, number: Number, names: Sequence[Name]) -> Name | None:
     return next((name for name in after if name.quantity.unit in ("count", "label")), None)
 
 
-def _name_before(
-    line: str, number: Number, names: Sequence[Name], tolerances: Tolerances, header: Sequence[str]
-) -> Quantity | None:
-    before = line[: number.start]
-    if not header:
-        return _last([name for name in names if name.end <= number.start], number)
-    own = len(before) - len(_row_cells(before)[-1])
-    label = _row_cells(line)[1] if len(_row_cells(before)) > 2 else ""
-    return (
-        _last([name for name in names if own <= name.start and name.end <= number.start], number)
-        or _last(tolerances.names_in(_column(header, before)), number)
-        or _last(tolerances.names_in(label), number)
-    )
-
-
-def _last(names: Sequence[Name], number: Number) -> Quantity | None:
-    """The last quantity that this number can be: a label names whole things, never 0.99 or 99 %."""
+def _last(number: Number, *places: Sequence[Name]) -> Quantity | None:
+    """The last quantity in the first place with one that this number can be: a label is never 0.99 or 99 %."""
     whole = number.whole and not number.percent
-    return next((name.quantity for name in reversed(names) if whole or name.quantity.unit != "label"), None)
+    names = [name for place in places for name in reversed(place)]
+    return next((name.quantity for name in names if whole or name.quantity.unit != "label"), None)
 
 
 def allowed_difference(number: Number, quantity: Quantity | None, kind: str, tolerances: Tolerances) -> Decimal:
@@ -170,14 +150,11 @@ def allowed_difference(number: Number, quantity: Quantity | None, kind: str, tol
     in "loss after run 10" is no loss, and the 60000 of a shape is no measurement.
     """
     counted = quantity is not None and quantity.unit == "count"
-    if counted and number.percent:
-        quantity = tolerances.quantities.get(quantity.percent_as or "")
-    if quantity is not None and quantity.unit == "label":
+    if kind == "exact" or (quantity is not None and quantity.unit == "label"):
         return Decimal(0)
-    tolerance = tolerances.tolerance(kind, quantity)
-    if number.whole and not number.percent and not counted:
-        return tolerance.atol
-    return max(tolerance.atol, tolerance.rtol * abs(number.value))
+    tolerance = tolerances.tolerance(kind, None if counted and number.percent else quantity)
+    relative = counted or number.percent or not number.whole
+    return max(tolerance.atol, tolerance.rtol * abs(number.value)) if relative else tolerance.atol
 
 
 def is_within(stored: Number, new: Number, allowed: Decimal, keep_sign: bool = False) -> bool:
@@ -187,11 +164,8 @@ def is_within(stored: Number, new: Number, allowed: Decimal, keep_sign: bool = F
     unit comes on top only if the tolerance is at least half of it: a tolerance of 1e-6 makes no room for a threshold of
     0.999 to become 0.998. With `keep_sign`, a sign that comes or goes is a difference however small the numbers.
     """
-    if allowed == 0:
+    if allowed == 0 or (keep_sign and stored.sign != new.sign):
         return stored.raw == new.raw
-    if keep_sign and stored.sign != new.sign:
-        return False
+    counted = stored.whole and new.whole and not stored.percent
     difference, unit = abs(new.value - stored.value), min(stored.last_place, new.last_place)
-    if stored.whole and new.whole and not stored.percent:
-        unit = Decimal(0)
-    return difference <= allowed or (2 * allowed >= unit and difference < allowed + unit)
+    return difference <= allowed or (not counted and 2 * allowed >= unit and difference < allowed + unit)

@@ -31,6 +31,8 @@ _OPTIONS: dict[str, tuple[str, str, Any]] = {
 _LOAD_EXTENSION = "get_ipython().run_line_magic('load_ext', 'nbval_tolerance')"
 _CHANGE_FOLDER = "__import__('os').chdir({!r})"
 _KERNEL_SECONDS = 60
+_TOLERANCES = pytest.StashKey[Any]()
+_FOLDER = pytest.StashKey[Path]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,8 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("nbval_tolerance", "comparing what nbval runs within tolerances")
     for name, (text, kind, default) in _OPTIONS.items():
         parser.addini(f"nbval_tolerance_{name}", text, kind, default)
-        action = "store" if kind == "string" else "append"
-        group.addoption(f"--nbval-tolerance-{name}", action=action, default=None, help=text)
+        group.addoption(f"--nbval-tolerance-{name}", action="store" if kind == "string" else "append", help=text)
 
 
 def _option(config: pytest.Config, name: str) -> Any:
@@ -52,28 +53,21 @@ def _is_cell(item: pytest.Item) -> bool:
     return nbval is not None and isinstance(item, nbval.IPyNbCell)
 
 
-_TOLERANCES = pytest.StashKey[Any]()
-_FOLDER = pytest.StashKey[Path]()
-
-
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Replace nbval's comparison."""
     if not _is_cell(item):
         return
     if _TOLERANCES not in item.config.stash:
-        item.config.stash[_TOLERANCES] = _tolerances(item.config)
+        from nbval_tolerance import ToleranceError, load_tolerances
+
+        settings = {name: _option(item.config, name) for name in ("rtol", "atol", "classes", "volatile", "compared")}
+        path = _option(item.config, "file")
+        try:
+            tolerances = load_tolerances(item.config.rootpath / path if path else None, **settings)
+        except ToleranceError as error:
+            raise pytest.UsageError(str(error)) from None
+        item.config.stash[_TOLERANCES] = tolerances
     item.compare_outputs = functools.partial(_compare, item)
-
-
-def _tolerances(config: pytest.Config) -> Any:
-    from nbval_tolerance import ToleranceError, load_tolerances
-
-    path = _option(config, "file")
-    settings = {name: _option(config, name) for name in ("rtol", "atol", "classes", "volatile", "compared")}
-    try:
-        return load_tolerances(config.rootpath / path if path else None, **settings)
-    except ToleranceError as error:
-        raise pytest.UsageError(str(error)) from None
 
 
 def _compare(item: Any, new: list, stored: list) -> bool:
@@ -88,12 +82,11 @@ def _compare(item: Any, new: list, stored: list) -> bool:
     try:
         kind = comparison_class(item.cell, tolerances)
         pictures = folder / f"{notebook.stem}-{item.cell.get('id', item.cell_num)}"
-        place = place_of(notebook.name, item.cell)
-        findings = [str(one.within(place)) for one in compare_cell(stored, new, kind, tolerances, pictures)]
+        findings = compare_cell(stored, new, kind, tolerances, pictures)
+        item.comparison_traceback = [str(one.within(place_of(notebook.name, item.cell))) for one in findings]
     except ToleranceError as error:
-        findings = [str(error)]
-    item.comparison_traceback = findings
-    return not findings
+        item.comparison_traceback = [str(error)]
+    return not item.comparison_traceback
 
 
 @pytest.hookimpl(wrapper=True)
@@ -102,13 +95,16 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     started = not _is_cell(item) or item.parent.kernel is not None
     result = yield
     if not started:
+        kernel, config = item.parent.kernel, item.config
         # With the history that a notebook has, which nbval leaves out, a semicolon at the end hides a value.
-        client = item.parent.kernel.kc
-        client.execute = functools.partial(_execute, client.execute)
-    if not started and item.parent.kernel.language in (None, "python"):
-        _run(item.parent.kernel, _LOAD_EXTENSION)
-        if _option(item.config, "workdir") == "temporary":
-            _run(item.parent.kernel, _CHANGE_FOLDER.format(str(_temporary_folder(item))))
+        kernel.kc.execute = functools.partial(_execute, kernel.kc.execute)
+        if kernel.language in (None, "python"):
+            _run_silently(kernel, _LOAD_EXTENSION)
+        if kernel.language in (None, "python") and _option(config, "workdir") == "temporary":
+            if _FOLDER not in config.stash:
+                config.stash[_FOLDER] = Path(tempfile.mkdtemp(prefix="nbval-tolerance-"))
+                config.add_cleanup(functools.partial(shutil.rmtree, config.stash[_FOLDER], ignore_errors=True))
+            _run_silently(kernel, _CHANGE_FOLDER.format(tempfile.mkdtemp(dir=config.stash[_FOLDER])))
     return result
 
 
@@ -116,16 +112,8 @@ def _execute(execute: Any, code: str, silent: bool = False, **options: Any) -> s
     return execute(code, silent=silent, **{**options, "store_history": not silent})
 
 
-def _run(kernel: Any, code: str) -> None:
+def _run_silently(kernel: Any, code: str) -> None:
     """Run a statement of which the notebook sees neither an output nor an error."""
     message = kernel.kc.execute(code, silent=True, allow_stdin=False)
     kernel.await_reply(message, timeout=_KERNEL_SECONDS)
     kernel.await_idle(message, timeout=_KERNEL_SECONDS)
-
-
-def _temporary_folder(item: pytest.Item) -> Path:
-    config = item.config
-    if _FOLDER not in config.stash:
-        config.stash[_FOLDER] = Path(tempfile.mkdtemp(prefix="nbval-tolerance-"))
-        config.add_cleanup(functools.partial(shutil.rmtree, config.stash[_FOLDER], ignore_errors=True))
-    return Path(tempfile.mkdtemp(prefix=f"{Path(item.path).stem}-", dir=config.stash[_FOLDER]))

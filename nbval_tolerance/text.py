@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 
 from nbval_tolerance.numbers import Number, allowed_difference, find_numbers, is_within, quantities_of, table_headers
 from nbval_tolerance.tolerances import Quantity, Tolerances
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """One difference: the place (notebook, cell, output, line, as far as known) and what differs, in one line.
 
     `passed` is True for a number within its tolerance, which is listed only if every number was asked for.
@@ -27,11 +26,10 @@ class Finding:
 
     def within(self, place: str) -> Finding:
         """The same finding, with the place it was found in put before its own."""
-        return replace(self, place=", ".join(part for part in (place, self.place) if part))
+        return self._replace(place=", ".join(filter(None, (place, self.place))))
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """How one cell is compared: its class (`kind`), what may differ, whether every number is reported, pictures."""
 
     kind: str
@@ -57,7 +55,7 @@ def compare_text(stored: str, new: str, check: Check) -> list[Finding]:
     for index, header in enumerate(table_headers(stored_lines)):
         place = f"line {index + 1}" if len(stored_lines) > 1 else ""
         found = _compare_line(stored_lines[index], new_lines[index], header, check)
-        findings += [one.within(place) for one in found]
+        findings += [one.within(place) for one in found if check.every or not one.passed]
     return findings
 
 
@@ -65,13 +63,14 @@ def _compare_line(stored: str, new: str, header: Sequence[str], check: Check) ->
     if stored == new and not check.every:
         return []
     old_numbers, new_numbers = find_numbers(stored, header), find_numbers(new, header)
-    if _words(stored, old_numbers) != _words(new, new_numbers):
-        return [Finding("", first_difference(stored, new))]
-    pairs = zip(old_numbers, new_numbers, quantities_of(stored, old_numbers, check.tolerances, header), strict=True)
-    findings = [compare_numbers(old, fresh, quantity, check) for old, fresh, quantity in pairs]
-    if not check.tolerant and stored != new and all(finding.passed for finding in findings):
-        return [Finding("", first_difference(stored, new))]  # blanks
-    return [finding for finding in findings if check.every or not finding.passed]
+    findings = []
+    if _words(stored, old_numbers) == _words(new, new_numbers):
+        quantities = quantities_of(stored, old_numbers, check.tolerances, header)
+        pairs = zip(old_numbers, new_numbers, quantities, strict=True)
+        findings = [compare_numbers(old, fresh, quantity, check) for old, fresh, quantity in pairs]
+        if check.tolerant or stored == new or not all(finding.passed for finding in findings):
+            return findings
+    return [Finding("", first_difference(stored, new))]
 
 
 def _words(line: str, numbers: Sequence[Number]) -> list[str]:
@@ -89,12 +88,10 @@ def compare_numbers(
     What is printed is rounded; what a description holds is not, and may differ by `slack` more than the tolerance.
     """
     allowed = allowed_difference(old, quantity, check.kind, check.tolerances) + (slack or 0)
-    if slack is None:
-        passed = is_within(old, new, allowed, keep_sign=quantity is not None)
-    else:
+    passed = is_within(old, new, allowed, keep_sign=quantity is not None)
+    if slack is not None:
         passed = abs(new.value - old.value) <= allowed
-    name = quantity.name if quantity else "number without a quantity"
-    percent = " %" if old.percent else ""
+    name, percent = quantity.name if quantity else "number without a quantity", " %" if old.percent else ""
     sign = ", sign changed" if not passed and old.sign != new.sign else ""
     limit = f"{float(allowed):g}" if allowed else "0, has to be equal"
     values = f"stored {old.raw}{percent}, new {new.raw}{percent}, difference {float(new.value - old.value):+g}{sign}"

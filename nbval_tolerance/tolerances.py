@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nbval_tolerance.volatile import KINDS, Volatile
 
@@ -31,19 +31,16 @@ class Tolerance:
 CLASSES = {"close": Tolerance(Decimal("1e-8"), Decimal("1e-5")), "trained": Tolerance(rtol=Decimal("0.05"))}
 
 
-@dataclass(frozen=True)
-class Quantity:
+class Quantity(NamedTuple):
     """A kind of number that notebooks print or draw; docs/nbval_tolerance.md explains the fields."""
 
     name: str
-    names: tuple[str, ...]
+    names: Sequence[str]
     unit: str = "number"
-    percent_as: str | None = None
-    tolerances: Mapping[str, Tolerance] = field(default_factory=dict)  # for another class, that class's own
+    tolerances: Mapping[str, Tolerance] = {}  # for a class that is missing here, that class's own
 
 
-@dataclass(frozen=True)
-class Name:
+class Name(NamedTuple):
     """A quantity's name that stands in a line, from character `start` up to `end`."""
 
     start: int
@@ -51,46 +48,39 @@ class Name:
     quantity: Quantity
 
 
+@dataclass
 class Tolerances:
     """Everything that decides whether two outputs are equal enough.
 
-    Args:
+    Attributes:
         quantities: every quantity that has a name.
         classes: class -> tolerance of numbers without a quantity.
         untagged: the tolerance of cells without a tag; without it they are exact.
         volatile: what is never compared.
     """
 
-    def __init__(
-        self,
-        quantities: Sequence[Quantity] = (),
-        classes: Mapping[str, Tolerance] | None = None,
-        untagged: Tolerance | None = None,
-        volatile: Volatile | None = None,
-    ) -> None:
-        self.quantities = {quantity.name: quantity for quantity in quantities}
-        self.classes = {**CLASSES, **(classes or {})}
-        self.untagged = untagged
-        self.volatile = volatile or Volatile()
-        self._by_name = {_plain(name): quantity for quantity in quantities for name in quantity.names}
+    quantities: Sequence[Quantity] = ()
+    classes: Mapping[str, Tolerance] = field(default_factory=lambda: CLASSES)
+    untagged: Tolerance | None = None
+    volatile: Volatile = field(default_factory=Volatile)
+
+    def __post_init__(self) -> None:
+        self._by_name = {_plain(name): quantity for quantity in self.quantities for name in quantity.names}
         # Longest first, so that "calibration error" is not read as an error.
         spellings = sorted(self._by_name, key=len, reverse=True)
-        pattern = "|".join(re.escape(name).replace(r"\ ", r"[\s_-]+") for name in spellings)
-        self._pattern = re.compile(rf"(?<![^\W_])(?:{pattern or '(?!)'})(?![^\W_])", re.IGNORECASE)
+        pattern = "|".join(re.escape(name).replace(r"\ ", r"[\s_-]+") for name in spellings) or "(?!)"
+        self._pattern = re.compile(rf"(?<![^\W_])(?:{pattern})(?![^\W_])", re.IGNORECASE)
 
     def names_in(self, line: str) -> list[Name]:
         """Every quantity's name in the line, from left to right; of two that overlap, the first and longest."""
-        matches = self._pattern.finditer(line)
-        return [Name(m.start(), m.end(), self._by_name[_plain(m[0])]) for m in matches]
+        return [Name(*match.span(), self._by_name[_plain(match[0])]) for match in self._pattern.finditer(line)]
 
     def tolerance(self, kind: str, quantity: Quantity | None) -> Tolerance:
         """The tolerance of a quantity in cells of a class; a class such as "rtol=0.001" is a tolerance itself."""
-        if kind == "exact":
-            return Tolerance()
         if quantity is not None and kind in quantity.tolerances:
             return quantity.tolerances[kind]
-        if kind == "untagged":
-            return self.untagged or Tolerance()
+        if kind == "untagged" and self.untagged:
+            return self.untagged
         return parse_tolerance(kind) if "=" in kind else self.classes.get(kind, Tolerance())
 
 
@@ -136,17 +126,21 @@ def load_tolerances(
         known[name.strip()] = parse_tolerance(text, f"class {name.strip()}")
     kinds = {*CLASSES, *known, "untagged"}
     quantities = [_quantity(name, entry, kinds, where) for name, entry in table.get("quantity", {}).items()]
-    _check_names(quantities, where)
+    names = [_plain(name) for quantity in quantities for name in quantity.names]
+    for name in names:
+        if names.count(name) > 1:
+            raise ToleranceError(f"{where} gives the name {name!r} to two quantities; keep one.")
     untagged = {key: value for key, value in (("rtol", rtol), ("atol", atol)) if value}
-    kept = table.get("volatile", {})
-    _check_keys(kept, (*KINDS, "patterns"), f"{where}, volatile,")
+    own = table.get("volatile", {})
+    _check_keys(own, (*KINDS, "patterns"), f"{where}, volatile,")
     _check_keys(compared, KINDS, "compared")
-    off = {*compared, *(kind for kind in KINDS if kept.get(kind) is False)}
     try:
-        own = Volatile(off, (*kept.get("patterns", ()), *volatile))
+        hidden = Volatile(
+            {*compared, *(kind for kind in KINDS if own.get(kind) is False)}, [*own.get("patterns", []), *volatile]
+        )
     except re.error as error:
         raise ToleranceError(f"{where}: {error.pattern!r} is not a regular expression ({error}).") from None
-    return Tolerances(quantities, known, _tolerance(untagged, "settings") if untagged else None, own)
+    return Tolerances(quantities, CLASSES | known, _tolerance(untagged, "settings") if untagged else None, hidden)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -166,31 +160,21 @@ def _check_keys(keys: Iterable[str], allowed: Iterable[str], where: str) -> None
 
 def _quantity(name: str, entry: Mapping[str, Any], kinds: set[str], where: str) -> Quantity:
     where, unit = f"{where}, quantity {name!r},", entry.get("unit", "number")
-    _check_keys(entry, ("names", "unit", "percent_as", *kinds), where)
+    _check_keys(entry, ("names", "unit", *kinds), where)
     _check_keys([unit], UNITS, f"{where} unit")
     tolerances = {key: _tolerance(entry[key], f"{where} {key}") for key in entry if key in kinds}
     if unit == "label" and tolerances:
         raise ToleranceError(f"{where} is a label and has a tolerance; labels have to be equal: remove one of the two.")
-    return Quantity(name, tuple(entry.get("names", (name,))), unit, entry.get("percent_as"), tolerances)
+    return Quantity(name, entry.get("names", [name]), unit, tolerances)
 
 
 def _tolerance(entry: Mapping[str, Any], where: str) -> Tolerance:
     _check_keys(entry, ("atol", "rtol"), where)
     try:
         values = {key: Decimal(str(value)) for key, value in entry.items()}
-        if not all(value.is_finite() and value >= 0 for value in values.values()):
-            raise InvalidOperation
     except InvalidOperation:
+        values = {"": Decimal("nan")}
+    if not all(value.is_finite() and value >= 0 for value in values.values()):
         given = ", ".join(f"{key} = {value}" for key, value in entry.items())
-        raise ToleranceError(f"{where} has {given}; a tolerance is a number from 0 up.") from None
+        raise ToleranceError(f"{where} has {given}; a tolerance is a number from 0 up.")
     return Tolerance(**values)
-
-
-def _check_names(quantities: Sequence[Quantity], where: str) -> None:
-    owners: dict[str, str] = {}
-    for quantity in quantities:
-        for name in map(_plain, quantity.names):
-            if owners.setdefault(name, quantity.name) != quantity.name:
-                raise ToleranceError(f"{where} gives the name {name!r} to {owners[name]!r} and {quantity.name!r}.")
-        if quantity.percent_as not in (None, *(other.name for other in quantities)):
-            raise ToleranceError(f"{where} has percent_as = {quantity.percent_as!r}, which is no quantity.")

@@ -32,7 +32,6 @@ trained = { atol = 0.004 }
 [quantity.errors]
 names = ["errors", "error"]
 unit = "count"
-percent_as = "error rate"
 trained = { atol = 10 }
 
 [quantity."calibration error"]

@@ -270,12 +270,15 @@ def test_injected_parameters_are_left_out(tmp_path, tolerances):
         (lambda new: new.cells.pop(2), "In [2] (id one): cell is missing"),
         (lambda new: new.cells.append(new_markdown_cell("x", id="x")), "text cell (id x): additional cell"),
         (lambda new: new.cells.reverse(), "stored.ipynb: the cells are in another order"),
-        (lambda new: new.cells[2].update(source="print(2)"), "source: text differs: stored 'print(1)', new 'print(2)'"),
+        (lambda new: new.cells[2].update(source="print(2)"), "stored 'code cell: print(1)', new 'code cell: print(2)'"),
         (lambda new: new.cells[2].metadata.update(tags=["close"]), "tags: stored as exact, new as close"),
-        (lambda new: new.cells[0].update(source="# Name"), "stored '# Title', new '# Name'"),
+        (
+            lambda new: new.cells[0].update(source="# Name"),
+            "stored 'markdown cell: # Title', new 'markdown cell: # Name'",
+        ),
         (
             lambda new: new.cells.__setitem__(0, new_code_cell("# Title", id="title")),
-            "markdown cell, new as a code cell",
+            "stored 'markdown cell: # Title', new 'code cell: # Title'",
         ),
     ],
 )

@@ -44,10 +44,7 @@ DEFECTS = {
     "recoloured": ({"change": lambda ax: ax.lines[0].set_color("green")}, "line 'training', color: stored #0000ff"),
     "colours exchanged": ({"change": exchange_colours}, "line 'validation', color: stored #ff0000, new #0000ff"),
     "relabelled": ({"change": lambda ax: ax.lines[0].set_label("test")}, "line 'training', label: text differs"),
-    "another style": (
-        {"change": lambda ax: ax.lines[0].set_linestyle(":")},
-        "line 'training', style: stored -, new :",
-    ),
+    "another style": ({"change": lambda ax: ax.lines[0].set_linestyle(":")}, "line 'training', style: stored -, new :"),
     "another marker": ({"change": lambda ax: ax.lines[0].set_marker("x")}, "line 'training', marker: stored o, new x"),
     "data exchanged": ({"training": VALIDATION, "validation": TRAINING}, "line 'training', y, value 5 of 5: loss"),
     "cut": ({"validation": VALIDATION[:4]}, "line 'validation', y: 5 values stored, 4 new; the end is missing"),

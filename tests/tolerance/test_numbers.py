@@ -132,7 +132,6 @@ def test_quantities(line, expected, tolerances):
         ("loss 60000", "trained", "0.001"),  # a whole number is no measurement: rtol does not count
         ("84 errors", "trained", "10"),
         ("84 errors", "close", "0"),  # no tolerance of its own, and the class has none
-        ("errors 0.84 %", "trained", "0.004"),  # percent_as
         ("epoch 3", "trained", "0"),
         ("epoch 3", "loose", "0"),  # a label has to be equal in every class
         ("0.5", "loose", "2"),

@@ -50,7 +50,6 @@ def test_what_is_no_tolerance_is_refused(text):
         ("[quantity.a]\nclose = { absolute = 1 }", "'absolute'"),
         ("[quantity.a]\nclose = { atol = nan }", "NaN"),
         ("[quantity.a]\nunit = 'label'\nclose = { atol = 1 }", "label"),
-        ("[quantity.a]\npercent_as = 'b'", "'b'"),
         ("[quantity.a]\n[quantity.b]\nnames = ['A']", "'a'"),
         ("not toml", "not TOML"),
     ],
