@@ -126,10 +126,9 @@ def describe(row: Row) -> str:
 
 
 def spread_lines(table: Table) -> list[str]:
-    """Say how the test accuracy spreads over the seeds of each setting that has several.
+    """Say how the test accuracy spreads over the seeds of each setting that has several, in a line per setting.
 
-    Returns:
-        One line per setting, with mean, standard deviation (n - 1 in the denominator), and range.
+    The standard deviation has n - 1 in its denominator.
     """
     groups: dict[str, list[float]] = {}
     for row in table.rows:

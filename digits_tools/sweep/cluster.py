@@ -32,14 +32,10 @@ class ClusterError(DigitsError):
 def compute(
     tasks: dict[str, Task], scheduler: str | None, workers: int, echo: Callable[[str], None]
 ) -> Iterator[Result]:
-    """Have tasks computed, and yield each result as it arrives, each exactly once.
+    """Have tasks (by the name of their run) computed, and yield each result as it arrives, each exactly once.
 
     dask computes a run again whose worker has died. When the connection to the scheduler is lost, the tasks without
-    result go to the scheduler that answers at the same address next.
-
-    Args:
-        tasks: by the name of the run.
-        scheduler, workers, echo: as in `run_sweep`.
+    result go to the scheduler that answers at the same address next. For the other arguments, see `run_sweep`.
 
     Raises:
         InputError: the address is none.

@@ -68,15 +68,11 @@ class Table:
     def open(self, names: list[str], resume: bool) -> int:
         """Make the folder ready, with the runs of an earlier sweep that are complete and made from the same inputs.
 
-        Args:
-            names: the parameters that the sweep varies.
-            resume: whether to go on with the sweep that is in the folder.
-
         Returns:
             How many runs were removed.
 
         Raises:
-            InputError: there is a sweep that shall not go on, or that varies other parameters.
+            InputError: there is a sweep that shall not go on, or that varies other parameters than these names.
         """
         paths = sorted((self.folder.path / RUNS).glob(f"*/{ROW_FILE}"))
         there, reused = f"The output folder {str(self.folder.path)!r} holds a sweep", []
