@@ -205,7 +205,7 @@ def place_of(notebook: str, cell: Mapping[str, Any]) -> str:
     """Name a cell as JupyterLab shows it: `train.ipynb, In [7] (id 3f2a)`."""
     count = cell.get("execution_count")
     label = f"In [{count}]" if count else "text cell" if cell["cell_type"] != "code" else "code cell"
-    return f"{notebook}, {label} (id {cell.get('id', '?')})"
+    return f"{notebook}, {label}" + (f" (id {cell['id']})" if "id" in cell else "")
 
 
 def read_notebook(path: Path | str) -> Any:
