@@ -6,15 +6,9 @@ A pytest plugin on top of nbval, a command (`python -m nbval_tolerance`), and an
 
 from typing import Any
 
-from nbval_tolerance.compare import (
-    Finding,
-    compare_cell,
-    compare_notebooks,
-    comparison_class,
-    join_streams,
-    read_notebook,
-)
+from nbval_tolerance.compare import compare_cell, compare_notebooks, comparison_class, join_streams, read_notebook
 from nbval_tolerance.describe import describe_figure, register
+from nbval_tolerance.text import Finding
 from nbval_tolerance.tolerances import ToleranceError, Tolerances, load_tolerances
 
 __all__ = [

@@ -56,13 +56,11 @@ def compare_cell(
     pictures: Path | None = None,
     every: bool = False,
 ) -> list[Finding]:
-    """Compare the outputs of one cell.
+    """Compare the outputs that the notebook holds with those of a new run.
 
     Args:
-        stored_outputs: outputs that the notebook holds.
-        new_outputs: outputs of a new run.
+        stored_outputs, new_outputs, tolerances: what is compared, and how.
         comparison_class: what the function of that name returns.
-        tolerances: what may differ, and how far.
         pictures: beginning of the path of pictures to write for figures that differ.
         every: whether numbers within their tolerance are returned as well, marked as passed.
     """
@@ -107,9 +105,8 @@ def _kind(output: Output) -> tuple[str, ...]:
 
 
 def _summary(output: Output) -> str:
-    texts = [output.get("text"), output.get("data", {}).get("text/plain"), output.get("evalue")]
-    text = " ".join(next((text for text in texts if isinstance(text, str)), "").split())
-    return f"{' '.join(filter(None, _kind(output)))} {text[:60] + '…' * (len(text) > 60)!r}"
+    text = " ".join(str(output.get("text") or output.get("data", {}).get("text/plain", "")).split())
+    return f"{' '.join(filter(None, _kind(output)))} {text[:60]!r}"
 
 
 def _compare_output(stored: Output, new: Output, number: int, check: Check) -> list[Finding]:
@@ -132,7 +129,8 @@ def _compare_output(stored: Output, new: Output, number: int, check: Check) -> l
     for kind in sorted(stored["data"], key=lambda kind: kind != "text/plain"):
         if not kind.startswith(_NOT_TEXT):
             values = [output["data"][kind] for output in (stored, new)]
-            texts = [value if isinstance(value, str) else "\n".join(json_lines(value)) for value in values]
+            # Of JSON, one line per leaf, so that a number stands behind its name
+            texts = [one if isinstance(one, str) else json.dumps(one, indent=0, sort_keys=True) for one in values]
             if found := compare_text(*texts, check):
                 return [*findings, *(one.within(kind) for one in found)]
     return findings
@@ -153,15 +151,6 @@ def _compare_figure(stored: Output, new: Output, check: Check) -> list[Finding]:
             found = compare_png(*pair, check) if kind == "image/png" else [Finding("", "the pictures differ")]
             findings += [Finding(kind, one.message + reason) for one in found]
     return findings
-
-
-def json_lines(value: Any, path: str = "") -> list[str]:
-    """Write a JSON value as one line per leaf, such as "metrics accuracy: 0.99", so that numbers stand behind names."""
-    if isinstance(value, Mapping) and value:
-        return [line for key in sorted(value) for line in json_lines(value[key], f"{path} {key}".strip())]
-    if isinstance(value, list) and value:
-        return [line for item in value for line in json_lines(item, path)]
-    return [f"{path}: {json.dumps(value, ensure_ascii=False)}"]
 
 
 def compare_notebooks(

@@ -58,19 +58,15 @@ def _axes(ax: Any) -> dict[str, Any]:
             found[f"{name}scale"] = axis.get_scale()
             # Ticks that somebody has set are words of the figure; those that matplotlib chooses follow from the data.
             chosen = type(axis.get_major_locator()).__name__ in ("FixedLocator", "StrCategoryLocator")
-            found[f"{'' if chosen else 'auto '}{name}ticks"] = _tick_labels(axis)
+            labels, locations = axis.get_ticklabels(), axis.get_majorticklocs()  # in this order: labels compute both
+            low, high = sorted(axis.get_view_interval())
+            seen = [label for label, place in zip(labels, locations, strict=False) if low <= place <= high]
+            found[f"{'' if chosen else 'auto '}{name}ticks"] = " ".join(_texts(seen))
     if not hasattr(ax, "_colorbar"):  # a colour bar draws nothing but its scale
         artists = _artists(ax)
         more = [{"kind": f"{len(artists) - MAX_ARTISTS} more"}] if len(artists) > MAX_ARTISTS else []
         found["artists"] = artists[:MAX_ARTISTS] + more
     return {key: value for key, value in found.items() if value and value != "linear"}
-
-
-def _tick_labels(axis: Any) -> str:
-    labels = axis.get_ticklabels()  # before the locations: it is what computes them
-    low, high = sorted(axis.get_view_interval())
-    ticks = zip(axis.get_majorticklocs(), labels, strict=False)
-    return " ".join(_texts(label for location, label in ticks if low <= location <= high))
 
 
 def _artists(ax: Any) -> list[dict[str, Any]]:
@@ -79,7 +75,7 @@ def _artists(ax: Any) -> list[dict[str, Any]]:
     for container in ax.containers:  # an error bar or a bar chart, whose parts have no label of their own
         members = [part for one in container for part in (one if isinstance(one, tuple) else (one,))]
         labels |= {id(part): container.get_label() for part in members}
-        bars += [container] if hasattr(container, "patches") else []
+        bars += [container] if getattr(container, "patches", None) else []
     in_bars = {id(patch) for container in bars for patch in container.patches}
     found = [_bars(container) for container in bars]
     for describe, artists in (
@@ -137,8 +133,7 @@ def _collection(collection: Any, label: str) -> dict[str, Any]:
     if values is None:
         colors = {name: _colors(getattr(collection, f"get_{name}color")()) for name in ("face", "edge")}
         return _artist(kind, label, data, color=colors["face"], edge=colors["edge"])
-    look = {"shape": str(np.shape(values)), "colormap": collection.get_cmap().name, "values are": _meaning(collection)}
-    return _artist(kind, label, {**data, "values": values}, **look)  # the colours follow from the values
+    return _artist(kind, label, {**data, "values": values}, **_values_look(collection, values))
 
 
 def _image(image: Any, label: str) -> dict[str, Any]:
@@ -147,9 +142,8 @@ def _image(image: Any, label: str) -> dict[str, Any]:
     pixels = np.ma.filled(np.ma.asarray(image.get_array(), float), np.nan)
     scale = np.nanmax(np.abs(pixels), initial=0) or 1
     digest = hashlib.sha256(np.round(pixels / scale, 5).astype("<f8").tobytes() + b"%g" % scale).hexdigest()[:16]
-    look = {"shape": str(pixels.shape), "digest": digest, "values are": _meaning(image)}
-    data = {"limits": image.get_clim()} if pixels.ndim == 2 else {}
-    look |= {"colormap": image.get_cmap().name} if pixels.ndim == 2 else {}
+    look = {**_values_look(image, pixels), "digest": digest}
+    data = {"limits": image.get_clim()}
     if pixels.size > MAX_PIXELS:
         for axis in (0, 1):
             blocks = np.array_split(pixels, min(8, pixels.shape[axis]), axis=axis)
@@ -157,10 +151,11 @@ def _image(image: Any, label: str) -> dict[str, Any]:
     return _artist("image", label, {"values": pixels, **data}, **look)
 
 
-def _meaning(mappable: Any) -> str:
-    """What the colours of an image or a scatter stand for, as its colour bar says."""
+def _values_look(mappable: Any, values: Any) -> dict[str, str]:
+    """The shape of the values behind colours, how they are coloured, and what they are, as the colour bar says."""
     bar = getattr(mappable, "colorbar", None)
-    return (bar.ax.get_ylabel() or bar.ax.get_xlabel()) if bar else ""
+    meaning = (bar.ax.get_ylabel() or bar.ax.get_xlabel()) if bar else ""
+    return {"shape": str(values.shape), "colormap": mappable.get_cmap().name, "values are": meaning}
 
 
 def _colors(colors: Any) -> str:

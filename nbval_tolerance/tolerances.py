@@ -50,18 +50,11 @@ class Name(NamedTuple):
 
 @dataclass
 class Tolerances:
-    """Everything that decides whether two outputs are equal enough.
-
-    Attributes:
-        quantities: every quantity that has a name.
-        classes: class -> tolerance of numbers without a quantity.
-        untagged: the tolerance of cells without a tag; without it they are exact.
-        volatile: what is never compared.
-    """
+    """Everything that decides whether two outputs are equal enough."""
 
     quantities: Sequence[Quantity] = ()
-    classes: Mapping[str, Tolerance] = field(default_factory=lambda: CLASSES)
-    untagged: Tolerance | None = None
+    classes: Mapping[str, Tolerance] = field(default_factory=lambda: CLASSES)  # of numbers without a quantity
+    untagged: Tolerance | None = None  # of cells without a tag; without it they are exact
     volatile: Volatile = field(default_factory=Volatile)
 
     def __post_init__(self) -> None:
@@ -106,20 +99,22 @@ def load_tolerances(
     volatile: Iterable[str] = (),
     compared: Iterable[str] = (),
 ) -> Tolerances:
-    """Read the settings and check them; settings given here go before those of the file.
+    """Read the TOML file, if there is one, and the settings, which go before it, and check them.
 
     Args:
-        path: a TOML file with the tables `class`, `quantity` and `volatile`; may be left out.
-        rtol: relative tolerance of cells without a tag.
-        atol: absolute tolerance of cells without a tag.
+        path: a file with the tables `class`, `quantity` and `volatile`.
+        rtol, atol: tolerance of cells without a tag.
         classes: lines such as "close: rtol=1e-4".
         volatile: regular expressions for what is never compared.
         compared: kinds of volatile text that are compared nevertheless.
-
-    Raises:
-        ToleranceError: if the file is missing or is not TOML, or a setting is unknown or no tolerance.
     """
-    table, where = (_read(Path(path)), Path(path).name) if path else ({}, "settings")
+    where = Path(path).name if path else "settings"
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"), parse_float=Decimal) if path else {}
+    except FileNotFoundError:
+        raise ToleranceError(f"No tolerances at {path}; give the path of a TOML file.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ToleranceError(f"{path} is not TOML: {error}.") from None
     _check_keys(table, ("class", "quantity", "volatile"), where)
     known = {name: _tolerance(entry, f"{where}, class {name}") for name, entry in table.get("class", {}).items()}
     for name, _, text in (line.partition(":") for line in classes):
@@ -127,9 +122,8 @@ def load_tolerances(
     kinds = {*CLASSES, *known, "untagged"}
     quantities = [_quantity(name, entry, kinds, where) for name, entry in table.get("quantity", {}).items()]
     names = [_plain(name) for quantity in quantities for name in quantity.names]
-    for name in names:
-        if names.count(name) > 1:
-            raise ToleranceError(f"{where} gives the name {name!r} to two quantities; keep one.")
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ToleranceError(f"{where} gives a name to two quantities: {', '.join(map(repr, twice))}; keep one.")
     untagged = {key: value for key, value in (("rtol", rtol), ("atol", atol)) if value}
     own = table.get("volatile", {})
     _check_keys(own, (*KINDS, "patterns"), f"{where}, volatile,")
@@ -141,15 +135,6 @@ def load_tolerances(
     except re.error as error:
         raise ToleranceError(f"{where}: {error.pattern!r} is not a regular expression ({error}).") from None
     return Tolerances(quantities, CLASSES | known, _tolerance(untagged, "settings") if untagged else None, hidden)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    except FileNotFoundError:
-        raise ToleranceError(f"No tolerances at {path}; give the path of a TOML file.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ToleranceError(f"{path} is not TOML: {error}.") from None
 
 
 def _check_keys(keys: Iterable[str], allowed: Iterable[str], where: str) -> None:

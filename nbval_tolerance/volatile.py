@@ -22,8 +22,7 @@ _DURATIONS = (
     # 1.2 s, 1.2s, 36 s, 36 seconds, 36s/epoch
     rf"(?<![\w.,])\d[\d,]*(?:(?:\.\d+)?[eE][+-]?\d+\s?|\.\d+\s?|\s)(?:s|secs?|seconds?){_PER}(?![\w/^²])",
     r"(?<![\w.,])\d+(?:s/(?:epoch|step|it)|secs?)(?!\w)",
-    # 36s: whole seconds, glued. One digit may be a name ("the 5s and the 8s"), so it needs Keras's log around it, or a
-    # word that says that it is a time; so do decades ("the 90s").
+    # 36s. One digit may be a name ("the 5s"), so it needs Keras's log around it, or a word; so do decades ("the 90s").
     r"(?<![\w.,’'])(?<!the )\d{2,3}s(?!\w)",
     r"(?:(?<=in )|(?<=took )|(?<=time )|(?<=time: )|(?<=ETA: )|(?<=\d - )|(?<=[━\]] )|(?<=\] - )|(?<=\())\d+s(?!\w)",
     # The number of loops that %timeit chooses
@@ -47,12 +46,7 @@ _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 class Volatile:
-    """What is never compared.
-
-    Args:
-        compared: the kinds that are compared nevertheless.
-        patterns: regular expressions for more.
-    """
+    """What is never compared: all kinds but those in `compared`, and the regular expressions in `patterns`."""
 
     def __init__(self, compared: Collection[str] = (), patterns: Iterable[str] = ()) -> None:
         kinds = {kind: "|".join(found) for kind, found in KINDS.items() if kind not in compared}
@@ -70,23 +64,14 @@ class Volatile:
 
 def fold(text: str) -> str:
     """What a terminal shows of a text in the end: carriage returns and backspaces done, colours left out."""
-    text = _ANSI.sub("", text)
-    if "\r" not in text and "\b" not in text:
-        return text
-    return "\n".join(map(_fold_line, text.replace("\r\n", "\n").split("\n")))
-
-
-def _fold_line(line: str) -> str:
-    if "\r" not in line and "\b" not in line:
-        return line
-    shown: list[str] = []
-    column = 0
-    for part in re.split("([\r\b])", line):
-        if part == "\r":
-            column = 0
-        elif part == "\b":
-            column = max(column - 1, 0)
-        else:
-            shown[column : column + len(part)] = part
-            column += len(part)
-    return "".join(shown).rstrip()
+    lines = []
+    for line in _ANSI.sub("", text).replace("\r\n", "\n").split("\n"):
+        parts, shown, column = re.split("([\r\b])", line), "", 0
+        for part in parts:
+            if part in ("\r", "\b"):
+                column = 0 if part == "\r" else max(column - 1, 0)
+            else:
+                shown = shown[:column] + part + shown[column + len(part) :]
+                column += len(part)
+        lines.append(shown.rstrip() if len(parts) > 1 else line)
+    return "\n".join(lines)

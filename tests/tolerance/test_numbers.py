@@ -14,8 +14,6 @@ def raws(line):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("0.5", ["0.5"]),
-        (".5", [".5"]),
         ("loss -0.5, +0.3 and −2", ["-0.5", "+0.3", "−2"]),
         ("1,234,567 images", ["1,234,567"]),
         ("1,2 and 12,34", ["1", "2", "12", "34"]),  # no thousands: a comma between two numbers
@@ -90,19 +88,14 @@ def test_whole_numbers():
     [
         ("accuracy 0.99 loss 0.03", [("0.99", "accuracy"), ("0.03", "loss")]),
         ("0.5 accuracy", [("0.5", None)]),
-        ("Accuracy: 0.99", [("0.99", "accuracy")]),
-        ("val_accuracy=0.99", [("0.99", "accuracy")]),
-        ("Validation-Loss 0.03", [("0.03", "loss")]),
+        ("val_accuracy=0.99, Validation-Loss 0.03", [("0.99", "accuracy"), ("0.03", "loss")]),
         ("inaccuracy 0.99, lossless 3", [("0.99", None), ("3", None)]),
         ("calibration error 0.003", [("0.003", "calibration error")]),
-        ("84 errors", [("84", "errors")]),
-        ("error 84", [("84", "errors")]),
+        ("84 errors, error 84", [("84", "errors"), ("84", "errors")]),
         ("loss 0.03 errors", [("0.03", "loss")]),  # 0.03 cannot be counted
         ("loss 2 errors 3", [("2", "loss"), ("3", "errors")]),  # the name directly before wins
         ("errors: 84 of 10,000", [("84", "errors"), ("10,000", None)]),
         ("errors: 84/10000 (0.84 %)", [("84", "errors"), ("10000", None), ("0.84", "errors")]),
-        ("accuracy after 10 epochs: 0.99", [("10", "label"), ("0.99", "accuracy")]),
-        ("accuracy on the test images: 0.99", [("0.99", "accuracy")]),
         ("errors after 10 epochs: 84", [("10", "label"), ("84", "errors")]),
         ("accuracy on the test images: 99 %", [("99", "accuracy")]),
         (
