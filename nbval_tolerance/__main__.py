@@ -1,7 +1,5 @@
 """The command `nbval-tolerance` (also `python -m nbval_tolerance`): compare two executed notebooks."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

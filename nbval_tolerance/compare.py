@@ -1,7 +1,5 @@
 """Compare the outputs of cells, and whole notebooks. Knows neither pytest nor nbval."""
 
-from __future__ import annotations
-
 import difflib
 import json
 import re
@@ -27,10 +25,7 @@ _UNSTABLE = ("image/svg+xml", "application/pdf")  # matplotlib writes random nam
 def comparison_class(cell: Mapping[str, Any], tolerances: Tolerances | None = None) -> str:
     """Tell how a code cell is compared: its own tolerance ("rtol=0.001"), a class, untagged, exact or ignored.
 
-    Without `tolerances`, which know all classes, there are close and trained.
-
-    Raises:
-        ToleranceError: if the cell has two classes, or what it says is no tolerance.
+    Without `tolerances` the classes are close and trained. ToleranceError if it has two, or one that is no tolerance.
     """
     metadata, source, where = cell.get("metadata", {}), cell.get("source", ""), f"cell {cell.get('id', '?')}"
     tags = metadata.get("tags", [])
@@ -56,13 +51,10 @@ def compare_cell(
     pictures: Path | None = None,
     every: bool = False,
 ) -> list[Finding]:
-    """Compare the outputs that the notebook holds with those of a new run.
+    """Compare the outputs that a cell holds with those of a new run, as its class says.
 
-    Args:
-        stored_outputs, new_outputs, tolerances: what is compared, and how.
-        comparison_class: what the function of that name returns.
-        pictures: beginning of the path of pictures to write for figures that differ.
-        every: whether numbers within their tolerance are returned as well, marked as passed.
+    `pictures` is the beginning of the path of pictures to write for figures that differ; `every` asks for numbers
+    within their tolerance as well, marked as passed.
     """
     findings: list[Finding] = []
     if comparison_class == "ignored":
@@ -162,10 +154,7 @@ def compare_notebooks(
 ) -> list[Finding]:
     """Compare two executed notebooks, cell by cell: sources, classes and outputs; not the cells papermill injected.
 
-    `pictures` is a folder; the other arguments are those of `compare_cell`.
-
-    Raises:
-        ToleranceError: if a file cannot be read as a notebook, or a cell's class is wrong.
+    `pictures` is a folder. ToleranceError if a file cannot be read as a notebook, or a cell's class is wrong.
     """
     tolerances, name = tolerances or Tolerances(), Path(stored).name
     old, fresh = _cells(stored), _cells(new)

@@ -4,8 +4,6 @@ As an IPython extension it puts this beside every figure that a notebook shows, 
 Descriptions are bounded: of long data 100 values are kept with their mean, of large images 8 × 8 means.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 from typing import Any
@@ -29,11 +27,9 @@ def _bundle(figure: Any) -> tuple[dict, dict]:
 
 
 def describe_figure(figure: Any) -> dict[str, Any]:
-    """Describe a matplotlib figure; it is not changed, so its pixels stay what they are: nothing is drawn for it.
+    """Describe a matplotlib figure, as {"texts": [...], "axes": [...]}, ready for JSON.
 
-    Returns:
-        {"texts": [...], "axes": [...]} of strings, lists and dictionaries, ready for JSON. Series of numbers are
-        strings of numbers with five significant digits.
+    A series of numbers is a string. Nothing is drawn for it, so that the figure's pixels stay what they are.
     """
     texts = [text for part in (figure, *figure.subfigs) for text in _texts(part.texts)]
     texts += [text for legend in figure.legends for text in _texts(legend.get_texts())]
@@ -78,12 +74,8 @@ def _artists(ax: Any) -> list[dict[str, Any]]:
         bars += [container] if getattr(container, "patches", None) else []
     in_bars = {id(patch) for container in bars for patch in container.patches}
     found = [_bars(container) for container in bars]
-    for describe, artists in (
-        (_line, ax.lines),
-        (_patch, ax.patches),
-        (_collection, ax.collections),
-        (_image, ax.images),
-    ):
+    kinds = {_line: ax.lines, _patch: ax.patches, _collection: ax.collections, _image: ax.images}
+    for describe, artists in kinds.items():
         for artist in artists:
             if artist.get_visible() and id(artist) not in in_bars:
                 found.append(describe(artist, str(labels.get(id(artist)) or artist.get_label() or "")))

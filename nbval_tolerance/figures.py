@@ -1,7 +1,5 @@
 """Compare two figures: by what their descriptions say is drawn, or by pixels."""
 
-from __future__ import annotations
-
 import base64
 import difflib
 import re

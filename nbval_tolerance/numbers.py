@@ -1,7 +1,5 @@
 """Find the numbers that a text prints, tell which quantity each of them is, and compare two of them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from decimal import Decimal
@@ -55,15 +53,9 @@ class Number(NamedTuple):
 
 
 def find_numbers(line: str, header: Sequence[str] = ()) -> list[Number]:
-    """Find the numbers in a line, from left to right, without those that are part of a word.
+    """Find the numbers in a line ("Conv2D on 28×28: 1,234 errors, −0.5 or 2e-7" has three), from left to right.
 
-    Args:
-        line: one line.
-        header: the header of the table around it; numbers under "accuracy (%)" are in percent.
-
-    Example:
-        >>> [number.raw for number in find_numbers("Conv2D on 28×28: 1,234 errors, −0.5 or 2e-7")]
-        ['1,234', '−0.5', '2e-7']
+    With the header of the table around the line, numbers under "accuracy (%)" are in percent.
     """
     found: list[Number] = []
     for match in reversed(list(_NUMBER.finditer(line))):

@@ -3,8 +3,6 @@
 What it needs of nbval is its item class with `cell`, `parent.kernel`, `compare_outputs` and `comparison_traceback`.
 """
 
-from __future__ import annotations
-
 import functools
 import shutil
 import sys

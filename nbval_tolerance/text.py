@@ -1,11 +1,9 @@
 """Compare two texts: to the letter, except for volatile parts and, in tolerant classes, numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from nbval_tolerance.numbers import Number, allowed_difference, find_numbers, is_within, quantities_of, table_headers
 from nbval_tolerance.tolerances import Quantity, Tolerances
@@ -24,7 +22,7 @@ class Finding(NamedTuple):
     def __str__(self) -> str:
         return f"{self.place}: {self.message}" if self.place else self.message
 
-    def within(self, place: str) -> Finding:
+    def within(self, place: str) -> Self:
         """The same finding, with the place it was found in put before its own."""
         return self._replace(place=", ".join(filter(None, (place, self.place))))
 

@@ -1,7 +1,5 @@
 """How far a number may lie from the stored one: per class of cells, per quantity, per cell."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,13 +50,13 @@ class Name(NamedTuple):
 class Tolerances:
     """Everything that decides whether two outputs are equal enough."""
 
-    quantities: Sequence[Quantity] = ()
+    quantities: Mapping[str, Quantity] = field(default_factory=dict)  # by name
     classes: Mapping[str, Tolerance] = field(default_factory=lambda: CLASSES)  # of numbers without a quantity
     untagged: Tolerance | None = None  # of cells without a tag; without it they are exact
     volatile: Volatile = field(default_factory=Volatile)
 
     def __post_init__(self) -> None:
-        self._by_name = {_plain(name): quantity for quantity in self.quantities for name in quantity.names}
+        self._by_name = {_plain(name): quantity for quantity in self.quantities.values() for name in quantity.names}
         # Longest first, so that "calibration error" is not read as an error.
         spellings = sorted(self._by_name, key=len, reverse=True)
         pattern = "|".join(re.escape(name).replace(r"\ ", r"[\s_-]+") for name in spellings) or "(?!)"
@@ -101,12 +99,8 @@ def load_tolerances(
 ) -> Tolerances:
     """Read the TOML file, if there is one, and the settings, which go before it, and check them.
 
-    Args:
-        path: a file with the tables `class`, `quantity` and `volatile`.
-        rtol, atol: tolerance of cells without a tag.
-        classes: lines such as "close: rtol=1e-4".
-        volatile: regular expressions for what is never compared.
-        compared: kinds of volatile text that are compared nevertheless.
+    The settings are those of the plugin: `classes` are lines such as "close: rtol=1e-4", `volatile` regular
+    expressions, `compared` kinds of volatile text. ToleranceError names what is wrong.
     """
     where = Path(path).name if path else "settings"
     try:
@@ -120,8 +114,8 @@ def load_tolerances(
     for name, _, text in (line.partition(":") for line in classes):
         known[name.strip()] = parse_tolerance(text, f"class {name.strip()}")
     kinds = {*CLASSES, *known, "untagged"}
-    quantities = [_quantity(name, entry, kinds, where) for name, entry in table.get("quantity", {}).items()]
-    names = [_plain(name) for quantity in quantities for name in quantity.names]
+    quantities = {name: _quantity(name, entry, kinds, where) for name, entry in table.get("quantity", {}).items()}
+    names = [_plain(name) for quantity in quantities.values() for name in quantity.names]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ToleranceError(f"{where} gives a name to two quantities: {', '.join(map(repr, twice))}; keep one.")
     untagged = {key: value for key, value in (("rtol", rtol), ("atol", atol)) if value}

@@ -3,8 +3,6 @@
 Every kind can be switched off, and patterns of one's own can be added. docs/nbval_tolerance.md lists what each matches.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable
 
