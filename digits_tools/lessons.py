@@ -74,9 +74,9 @@ LESSONS = (
         "04_train",
         "Train the network",
         "How does the network learn, and how does one see when it learns too much?",
-        30,
-        12,
-        25,
+        45,
+        8,
+        40,
     ),
     Lesson(
         "05_evaluate",

@@ -1,17 +1,47 @@
-"""Plots of lesson 04: how a training goes."""
+"""The plots of lesson 04: how a training goes."""
 
 import math
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from digits_helpers.figures import COLOURS, MARKERS, STYLES
 
 
-def precision_recall(ax: Axes, probabilities: NDArray, truth: NDArray[np.bool_]) -> Axes:
-    """Draw precision and recall of a two-class answer against the threshold.
+def loss_curve(ax: Axes, weights: NDArray[np.float64], losses: list[float]) -> Axes:
+    """Draw the loss of a network with one weight against this weight, and mark the lowest point.
+
+    Args:
+        ax: where to draw.
+        weights: in ascending order, shape (n,).
+        losses: one per weight.
+    """
+    lowest = int(np.argmin(losses))
+    ax.plot(weights, losses)
+    ax.plot(weights[lowest], losses[lowest], MARKERS[0], color=COLOURS[1])
+    ax.annotate("lowest", (weights[lowest], losses[lowest]), xytext=(0, 9), textcoords="offset points", ha="center")
+    ax.set(title="One weight and its loss", xlabel="weight", ylabel="loss", ylim=(0, None))
+    return ax
+
+
+def descent(ax: Axes, courses: dict[float, list[float]]) -> Axes:
+    """Draw the loss, step by step, for several learning rates.
+
+    Args:
+        ax: where to draw.
+        courses: learning rate to the losses before the first and after each step.
+    """
+    for place, (learning_rate, losses) in enumerate(courses.items()):
+        ax.plot(losses, STYLES[place], marker=MARKERS[place], markersize=4, label=f"learning rate {learning_rate:g}")
+    ax.set(title="Gradient descent on one weight", xlabel="step (0: before the first)", ylabel="loss", ylim=(0, None))
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend(loc="upper right")
+    return ax
+
+
+def precision_recall(ax: Axes, probabilities: NDArray[np.float32], truth: NDArray[np.bool_]) -> Axes:
+    """Draw precision and recall of a yes-or-no answer against the threshold.
 
     Args:
         ax: where to draw.
@@ -23,74 +53,40 @@ def precision_recall(ax: Axes, probabilities: NDArray, truth: NDArray[np.bool_])
     found = (yes & truth[:, np.newaxis]).sum(axis=0)
     called = yes.sum(axis=0)
     precision = np.divide(found * 100, called, out=np.full(len(thresholds), np.nan), where=called > 0)
-    ax.plot(thresholds, precision, STYLES[0], label="precision: right among the called")
-    ax.plot(thresholds, found / truth.sum() * 100, STYLES[1], label="recall: called among the 5s")
-    ax.set(title="Is it a 5? Precision and recall by threshold", xlabel="threshold", ylabel="share (%)", ylim=(0, 102))
+    ax.plot(thresholds, precision, STYLES[0], label="precision: share of 5s among the images called a 5")
+    ax.plot(thresholds, found / truth.sum() * 100, STYLES[1], label="recall: share of the 5s that are called a 5")
+    ax.set(title="Is it a 5? Precision and recall by threshold", xlabel="threshold", ylabel="share (%)")
+    ax.set(xlim=(0, 1), ylim=(0, 102))
     ax.legend(loc="lower center")
     return ax
 
 
-def fit_curves(ax: Axes, histories: list[dict[str, list[float]]], title: str) -> Axes:
-    """Draw training and validation loss of several runs of one setting.
-
-    Args:
-        ax: where to draw.
-        histories: Keras's histories with ``loss`` and ``val_loss``.
-        title: above the curves.
-    """
-    for number, history in enumerate(histories):
-        epochs = range(1, len(history["loss"]) + 1)
-        labels = ("training", "validation") if number == 0 else (None, None)
-        ax.plot(epochs, history["loss"], STYLES[0], color=COLOURS[0], alpha=0.8, label=labels[0])
-        ax.plot(epochs, history["val_loss"], STYLES[1], color=COLOURS[1], alpha=0.8, label=labels[1])
-    ax.set(title=f"{title}, {len(histories)} seeds", xlabel="epoch", ylabel="loss", ylim=(0, 2.5))
-    ax.legend()
-    return ax
-
-
-def learning_curve(ax: Axes, history: dict[str, list[float]], metric: str) -> Axes:
-    """Draw one metric of a training run, for training and validation.
+def learning_curves(ax: Axes, histories: list[dict[str, list[float]]], metric: str, title: str) -> Axes:
+    """Draw one metric of several runs of the same training, for the training and the validation images.
 
     The axis ends at round values. Limits that follow the data to the last digit would move everything in the figure
     from one machine to the next.
 
     Args:
         ax: where to draw.
-        history: Keras's history.
+        histories: Keras's histories, metric name to one value per epoch; at least one.
         metric: "loss", or "accuracy" (drawn in percent).
+        title: above the curves.
     """
-    factor, unit = (100, " (%)") if metric == "accuracy" else (1, "")
-    drawn = np.concatenate([history[metric], history[f"val_{metric}"]]) * factor
-    if metric == "accuracy":
-        limits = (min(95, 5 * math.floor(drawn.min() / 5)), 100)
-    else:
-        step = 0.05 if drawn.max() < 0.5 else 0.5
-        limits = (0, step * math.ceil(drawn.max() / step))
-    for place, (key, label) in enumerate([(metric, "training (with dropout)"), (f"val_{metric}", "validation")]):
-        values = np.array(history[key]) * factor
-        ax.plot(range(1, len(values) + 1), values, STYLES[place], marker=MARKERS[place], label=label)
-    ax.set(title=f"Reference network: {metric}", xlabel="epoch", ylabel=f"{metric}{unit}", ylim=limits)
+    percent = metric == "accuracy"
+    for place, (key, label) in enumerate([(metric, "training"), (f"val_{metric}", "validation")]):
+        curves = np.array([history[key] for history in histories]).T * (100 if percent else 1)
+        marker = MARKERS[place] if len(histories) == 1 else None
+        epochs = range(1, len(curves) + 1)
+        lines = ax.plot(epochs, curves, STYLES[place], color=COLOURS[place], marker=marker, alpha=0.85)
+        lines[0].set_label(label)
+    values = np.concatenate([line.get_ydata() for line in ax.lines])
+    step = 0.05 if values.max() < 0.5 else 0.5
+    limits = (
+        (max(0, math.floor(values.min() - 0.5)), 100) if percent else (0, step * math.ceil(values.max() / step + 0.1))
+    )
+    ax.set(title=title, xlabel="epoch", ylabel=f"{metric} (%)" if percent else metric)
+    ax.set(xlim=(0.5, len(curves) + 0.5), ylim=limits)
     ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.legend(loc="lower right" if metric == "accuracy" else "upper right")
-    return ax
-
-
-def probability_course(ax: Axes, course: NDArray, truth: int) -> Axes:
-    """Draw the ten probabilities of one image, epoch by epoch, as a heat map with numbers.
-
-    Args:
-        ax: where to draw.
-        course: shape (epochs + 1, 10), rows sum to 1; the first row is before training.
-        truth: the true class, 0 to 9.
-    """
-    ax.imshow(course.T, cmap="Greys", vmin=0, vmax=1, aspect="auto")
-    for (epoch, digit), probability in np.ndenumerate(course):
-        if probability >= 0.005:
-            colour = "white" if probability > 0.6 else "black"
-            ax.text(epoch, digit, f"{probability * 100:.0f}", ha="center", va="center", fontsize=7, color=colour)
-    frame = Rectangle((-0.5, truth - 0.5), len(course), 1, fill=False, edgecolor=COLOURS[1], linewidth=2)
-    ax.add_patch(frame).set_clip_on(False)  # at the edge of the axes half of its line would be cut off
-    ax.set(title="Probability of each digit (%), frame: the label", xlabel="epoch (0: before training)", ylabel="digit")
-    ax.set(yticks=range(10))
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend(loc="lower right" if percent else "upper right")
     return ax
