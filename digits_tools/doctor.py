@@ -140,9 +140,11 @@ def check_kernel() -> list[Check]:
         return [Check("Packages", "kernel", "there is no kernel python3", STOP, INSTALL)]
     if python in ("python", "python3", f"python3.{sys.version_info.minor}"):  # Jupyter takes its own Python for these
         python = sys.executable
-    if shutil.which(python) is None:
+    found = shutil.which(python)
+    if found is None:
         return [Check("Packages", "kernel", f"python3 would start {python}, which is not there", STOP, advice)]
-    if not os.path.samefile(python, sys.executable):
+    # By folder: the Python of a virtual environment is a link to the one that it was made with
+    if Path(found).parent.resolve() != Path(sys.executable).parent.resolve():
         return [Check("Packages", "kernel", f"python3 starts {python}, which is another Python", NOTE, advice)]
     return [Check("Packages", "kernel", "python3 starts this Python")]
 

@@ -69,20 +69,3 @@ def parse_value(name: str, text: str) -> Any:
     except click.BadParameter as error:
         default = PARAMETERS[name].default
         raise InputError(f"{name} = {text!r} is not allowed, for example {default!r} is: {error.message}") from error
-
-
-def check_batch_size(batch_size: int, n_training: int) -> None:
-    """Refuse a batch that is larger than the training part.
-
-    Args:
-        batch_size: images per training step.
-        n_training: images in the training part.
-
-    Raises:
-        InputError: it is larger.
-    """
-    if batch_size > n_training:
-        raise InputError(
-            f"batch_size = {batch_size} is larger than the training part of {n_training} images: give a whole number "
-            f"from 1 to {n_training}, for example {min(128, n_training)}."
-        )

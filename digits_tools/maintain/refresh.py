@@ -32,7 +32,7 @@ def refresh(
 
     Everything happens in a temporary folder, and stored files are replaced at the end: when a lesson fails, nothing has
     changed. Each lesson runs in an empty folder of its own, so that what is stored comes from the lesson and the
-    shipped network alone. Lesson 04's network becomes the shipped one before the lessons after it run.
+    shipped network alone. Lesson 04 runs first, and its network becomes the shipped one, which other lessons load.
 
     Args:
         lessons: which lessons; without 04 the shipped network stays.
@@ -56,7 +56,7 @@ def refresh(
     with tempfile.TemporaryDirectory(prefix="digits-refresh-", ignore_cleanup_errors=True) as temporary:
         staged = Path(temporary) / "networks"
         shutil.copytree(networks, staged)
-        for lesson in lessons:
+        for lesson in sorted(lessons, key=lambda lesson: lesson.number != "04"):
             folder = Path(temporary) / lesson.number
             folder.mkdir()
             new[notebook_path(lesson, notebooks)] = _run_stored(lesson, notebooks, folder, staged, echo).encode("utf-8")

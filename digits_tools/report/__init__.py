@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from digits_tools.errors import WriteError
+from digits_tools.errors import InputError, WriteError
 from digits_tools.folders import OutputFolder, reason, write_json
 from digits_tools.lessons import LESSONS, NOTEBOOKS, Interrupted, Lesson, LessonError, LessonTimes, notebook_path
-from digits_tools.parameters import check_batch_size
 from digits_tools.report.pages import INDEX, write_index, write_pages
 from digits_tools.report.record import LessonRun, Report
 from digits_tools.report.results import EXPECTED, collect_results, headline_text, load_expected, write_expected
@@ -82,7 +81,7 @@ def run_report(
 
     Raises:
         InputError: the folder holds something else, is in use or cannot be written; the file with the expected results
-            cannot be used; a batch is larger than the training part.
+            cannot be used or do not fit the lessons and data.
         DatasetError: the data are not available.
         NotebookError: a notebook is missing or damaged.
         WriteError: the report's pages or results cannot be written.
@@ -92,6 +91,8 @@ def run_report(
     for lesson in lessons:
         notebook_path(lesson, notebooks)
     expected = load_expected(check) if check else None
+    if expected and all(lesson.number != "05" for lesson in lessons):
+        raise InputError("--check compares what lesson 05 measures: add it to --lessons.")
     folder = OutputFolder(output, "report", OWNED)
     folder.check()
     report = _new_report(folder.path, lessons, given, expected, echo)
@@ -112,11 +113,12 @@ def _new_report(
 ) -> Report:
     """Find the data, and make the record of a report of which nothing has run yet."""
     from digits_helpers.data import load_digits
-    from digits_helpers.preprocess import split_indices
 
     digits = load_digits(given["dataset"], verbose=False)
-    training, _ = split_indices(digits.train_labels)
-    check_batch_size(given["batch_size"], len(training))
+    if expected and expected["dataset"]["name"] != digits.name:
+        raise InputError(
+            f"The expected results are for {expected['dataset']['title']}: choose the file for {digits.title}."
+        )
     counts = f"{len(digits.train_labels):,} training and {len(digits.test_labels):,} test images"
     echo(f"Data: {digits.title}, {counts}.{f' {digits.notice}' if digits.notice else ''}")
     shipped = EXPECTED / f"{digits.name}.json"

@@ -12,7 +12,6 @@ from pathlib import Path
 from digits_tools.errors import InputError
 from digits_tools.lessons import LESSONS, NOTEBOOKS, Interrupted, Lesson, notebook_path
 from digits_tools.notebook import declared_parameters, notebook_text, read_notebook
-from digits_tools.parameters import check_batch_size
 from digits_tools.run import clock, input_digests
 from digits_tools.sweep.cluster import compute
 from digits_tools.sweep.settings import read_settings
@@ -58,14 +57,12 @@ def run_sweep(
         Interrupted: the sweep was ended from outside; its rows are kept.
     """
     from digits_helpers.data import load_digits
-    from digits_helpers.preprocess import split_indices
 
     values = read_settings(settings)
     if scheduler and workers:
         raise InputError(f"workers = {workers} is not allowed with a scheduler, which has its own: leave out one.")
     texts = _lesson_texts(lessons, notebooks, values)
     digits = load_digits(dataset, verbose=False)
-    check_batch_size(max(values.get("batch_size", [1])), len(split_indices(digits.train_labels)[0]))
     echo(f"Data: {digits}. {digits.notice or ''}".rstrip())
     trained = any(lesson.number == "04" for lesson in lessons)  # then lesson 05 must judge this very network
     fixed = {"dataset": digits.name, "network": "own" if trained else "shipped"}

@@ -55,7 +55,6 @@ def report(*options):
         ("--epochs", "ten", "integer"),
         ("--seed", "-1", "0<=x"),
         ("--batch-size", "0", "x>=1"),
-        ("--batch-size", "1437", "training part"),
         ("--dataset", "MNIST", "'auto', 'mnist', 'embedded'"),
         ("--lessons", "09", f"from 01 to {LESSONS[-1].number}"),
         ("--lessons", "banana", f"from 01 to {LESSONS[-1].number}"),

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from digits_tools.errors import InputError
 from digits_tools.lessons import LESSONS, NOTEBOOKS, notebook_path
 from digits_tools.notebook import declared_parameters, read_notebook
-from digits_tools.parameters import PARAMETERS, check_batch_size, option, parse_value
+from digits_tools.parameters import PARAMETERS, option, parse_value
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,6 @@ def test_an_option_has_default_type_and_help_of_the_table():
     assert CliRunner().invoke(command, ["--batch-size", "7"]).output == "7\n"
     assert CliRunner().invoke(command, ["--batch-size", "0"]).exit_code == 2
     assert "how many images" in CliRunner().invoke(command, ["--help"]).output.lower()
-
-
-def test_a_batch_is_not_larger_than_the_training_part():
-    check_batch_size(100, 100)
-    with pytest.raises(InputError, match="101 is larger than the training part of 100"):
-        check_batch_size(101, 100)
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.number)

@@ -37,6 +37,7 @@ def series(tmp_path, monkeypatch):
         data, "load_digits", lambda dataset, verbose: None if dataset == "mnist" else pytest.fail(dataset)
     )
     monkeypatch.setitem(sys.modules, "digits_helpers.train", SimpleNamespace(ship_network=ship))
+    write_lesson(tmp_path / "notebooks", "01", SEE_NETWORK)
     write_lesson(tmp_path / "notebooks", "04", SEE_FOLDER, TRAIN)
     write_lesson(tmp_path / "notebooks", "05", SEE_FOLDER, SEE_NETWORK)
     (tmp_path / "networks").mkdir()
@@ -79,6 +80,12 @@ def test_a_refresh_stores_outputs_and_network_and_a_second_one_changes_nothing(s
     before = contents(series)
     assert run(series) == []  # although another duration was printed
     assert contents(series) == before
+
+
+def test_an_earlier_lesson_sees_the_new_network_too(series):
+    run(series, "01,04")
+    (first,) = select_lessons("01")
+    assert printed(series / "notebooks" / first.notebook) == "new network\n"
 
 
 def test_a_lesson_that_fails_leaves_everything_as_it_was(series):

@@ -14,7 +14,7 @@ from digits_helpers.errors import DigitsError
 from digits_tools.errors import InputError, NotebookError
 from digits_tools.lessons import LESSONS, select_lessons
 from digits_tools.report import run_report
-from digits_tools.report.results import SCHEMA
+from digits_tools.report.results import EXPECTED, SCHEMA
 
 GIVEN = {"dataset": "embedded", "seed": 3, "epochs": 2, "batch_size": 64}
 
@@ -183,12 +183,6 @@ def test_a_check_names_what_drifted(tmp_path, fake):
 @pytest.mark.parametrize(
     ("error", "match", "options"),
     [
-        # 1,437 training images, of which the validation part takes a tenth
-        (
-            InputError,
-            "batch_size = 1437 is larger than the training part of 1[0-3]",
-            {"parameters": {**GIVEN, "batch_size": 1437}},
-        ),
         (DigitsError, "fashion", {"parameters": {**GIVEN, "dataset": "fashion"}}),
         (InputError, "cannot be read", {"check": "nowhere.json"}),
         (NotebookError, "02_preprocess.ipynb is not in", {"numbers": "02"}),
@@ -200,4 +194,17 @@ def test_bad_input(tmp_path, error, match, options):
         options = {"check": tmp_path / options["check"]}
     with pytest.raises(error, match=match):
         run(tmp_path, **{"numbers": "01", **options})
+    assert not (tmp_path / "my report").exists()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "name", "match"), [("01", "embedded", "lesson 05"), ("05", "mnist", "expected results are for")]
+)
+def test_a_check_that_cannot_be_made_is_refused_at_once(tmp_path, fake, numbers, name, match):
+    fake(sample_evaluation())
+    for number in ("01", "05"):
+        write_lesson(tmp_path / "notebooks", number, "1")
+    file = EXPECTED / f"{name}.json"
+    with pytest.raises(InputError, match=match):
+        run(tmp_path, numbers, check=file)
     assert not (tmp_path / "my report").exists()

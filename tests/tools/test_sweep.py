@@ -152,7 +152,6 @@ def test_settings_that_are_refused(texts, keyword):
     ("settings", "options", "keyword"),
     [
         ("seed=1", {"workers": 2, "scheduler": "tcp://x:1"}, "workers = 2 is not allowed with a scheduler"),
-        ("batch_size=1,9999", {}, "batch_size = 9999"),
         ("epochs=1", {"lessons": "05"}, "epochs is not a parameter of lessons = 05"),
         ("seed=1", {"output": "taken"}, "is a file"),
         ("seed=1", {"scheduler": "nowhere://x"}, "nowhere://x"),
