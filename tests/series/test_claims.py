@@ -1,4 +1,4 @@
-"""What lesson 05 says in words about the shipped network still fits the numbers that it prints."""
+"""What lessons 04 and 05 say in words about the trained network still fits the numbers that they print."""
 
 import re
 from pathlib import Path
@@ -6,8 +6,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
-PATH = Path(__file__).parents[2] / "notebooks" / "05_evaluate.ipynb"
-CELLS = {cell.id: cell for cell in nbformat.read(PATH, as_version=4).cells}
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+CELLS = {
+    cell.id: cell
+    for name in ("04_train.ipynb", "05_evaluate.ipynb")
+    for cell in nbformat.read(NOTEBOOKS / name, as_version=4).cells
+}
 TEXT = "\n".join(cell.source for cell in CELLS.values() if cell.cell_type == "markdown")
 
 
@@ -20,7 +24,7 @@ def numbers(cell: str, pattern: str) -> list[float]:
 
 
 def says(words: str) -> None:
-    assert words in TEXT, f"lesson 05 no longer says {words!r}: mend this test"
+    assert words in TEXT, f"no lesson says {words!r} any more: mend this test"
 
 
 def test_errors_in_a_thousand():
@@ -92,3 +96,28 @@ def test_what_is_no_digit_is_read_as_one():
     assert empty < 15 < 50 < min(noise, square)
     says("would have sent all three to a human")
     assert max(empty, noise, square) / 100 < threshold
+
+
+def test_lesson_04_is_overfitting_without_harm():
+    training, new = numbers(
+        "overfitting-answer", r"training images: +loss ([\d.]+)[\s\S]*validation images: loss ([\d.]+)"
+    )
+    says("six to nine times as much")
+    assert 6 <= new / training <= 9
+    losses = [float(text) for text in re.findall(r"val_loss: ([\d.]+)", CELLS["reference"].outputs[0].text)]
+    says("it falls for four epochs, from 0.055 to 0.033")
+    assert losses[:4] == sorted(losses[:4], reverse=True)
+    assert (round(losses[0], 3), round(losses[3], 3)) == (0.055, 0.033)
+    says("between 0.03 and 0.04 without a direction")
+    assert all(0.03 <= loss <= 0.04 for loss in losses[4:])
+
+
+def test_lesson_04_would_have_stopped_early():
+    stopped, kept, early = numbers(
+        "early-stopping", r"after epoch (\d+), keeps epoch (\d+): validation accuracy ([\d.]+)"
+    )
+    (last,) = numbers("early-stopping", r"the recipe .* accuracy ([\d.]+)")
+    says("stopped after 5 epochs and kept the fourth")
+    assert (stopped, kept) == (5, 4)
+    says("costs 0.1 to 0.25 points of accuracy, which is 7 to 15 images of 6,000")
+    assert 7 <= round((last - early) * 6000) <= 15
