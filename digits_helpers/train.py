@@ -95,8 +95,8 @@ def load_spread() -> dict[str, list[dict[str, Any]]]:
     """Load what repeated trainings of the reference network on MNIST ended in; ``benchmarks/spread.py`` wrote it.
 
     Returns:
-        Two groups of runs, "one seed, several kinds of machine" and "several seeds, one kind of machine". A run has
-        its ``seed``, ``threads``, ``kind`` of machine, and from its last epoch ``validation_loss`` and
+        Two groups of runs, "one seed, computed in three ways" and "three seeds". A run has its ``seed``, ``threads``,
+        ``instructions`` (set that the processor used), and from its last epoch ``validation_loss`` and
         ``validation_accuracy`` (0 to 1) on ``validation_images`` images.
 
     Raises:
