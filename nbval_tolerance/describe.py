@@ -169,7 +169,7 @@ def _series(data: dict[str, Any]) -> dict[str, str]:
         scale = np.max(np.abs(values[np.isfinite(values)]), initial=0)
         limit = MAX_PIXELS if name == "values" else MAX_POINTS
         if len(values) > limit:
-            found[f"{name} count"], found[f"{name} mean"] = str(len(values)), _number(values.mean(), 0)
+            found[f"{name} count"], found[f"{name} mean"] = str(len(values)), _number(values.mean(), scale)
             values = values[np.linspace(0, len(values) - 1, limit).astype(int)]
         found[name] = " ".join(_number(value, scale) for value in values)
     return found

@@ -120,6 +120,11 @@ def test_long_data_are_bounded_and_their_ends_and_mean_kept():
     assert len(json.dumps(drawn(lambda ax: ax.scatter(values, values, c=values)))) < 10_000
 
 
+def test_the_mean_of_centred_data_is_no_noise():
+    places = np.linspace(-1, 1, 1001) + 1e-15  # the mean is 0 but for rounding
+    assert artist(lambda ax: ax.scatter(places, np.ones(1001)))["data"]["x mean"] == "0"
+
+
 def test_large_images_are_described_by_means_and_a_digest():
     image = np.zeros((28, 30))
     image[:, 15:] = 1
