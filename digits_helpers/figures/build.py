@@ -1,5 +1,7 @@
 """Plots of lesson 03: what the layers of a network do, and where its parameters are."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
@@ -51,15 +53,19 @@ def cross_entropy_curve(ax: Axes) -> Axes:
     return ax
 
 
-def architecture(ax: Axes, names: list[str], shapes: list[tuple[int, ...]], parameters: list[int]) -> Axes:
+def architecture(ax: Axes, layers: list[Any]) -> Axes:
     """Draw the output of each layer, one unit of area per value, and below it the layer's share of all parameters.
+
+    Dropout, which changes no shape and has no parameters, is left out.
 
     Args:
         ax: where to draw; its unit is one pixel of the input image.
-        names: one per layer, the input first.
-        shapes: output of each layer, without the axis of images: (height, width, channels) or (units,).
-        parameters: number of parameters of each layer.
+        layers: `layers` of a built Keras model; the input of the first has shape (height, width, channels).
     """
+    drawn = [layer for layer in layers if type(layer).__name__ != "Dropout"]
+    names = ["Input"] + [type(layer).__name__ for layer in drawn]
+    shapes = [layers[0].input.shape[1:]] + [layer.output.shape[1:] for layer in drawn]  # without the axis of images
+    parameters = [0] + [layer.count_params() for layer in drawn]
     distance, full_bar, floor = 225, 220, -400
     places = distance * np.arange(len(names))
     for place, name, shape in zip(places, names, shapes, strict=True):

@@ -162,11 +162,16 @@ def test_selection_bias_counts_every_guesser(ax):
 
 
 def test_the_bars_of_the_architecture_are_shares_of_the_parameters(ax):
-    build.architecture(ax, ["a", "b", "c"], [(4, 4, 8), (16,), (10,)], [100, 300, 0])
+    import keras
+
+    layers = [keras.layers.Conv2D(1, 3), keras.layers.Dropout(0.5), keras.layers.Flatten(), keras.layers.Dense(6)]
+    build.architecture(ax, keras.Sequential([keras.layers.Input((4, 4, 1)), *layers]).layers)
+    drawn = [text.get_text() for text in ax.texts]
+    assert [name for name in drawn if name.isidentifier()] == ["Input", "Conv2D", "Flatten", "Dense"]  # no Dropout
     heights = [bar.get_height() for bar in ax.containers[0]]
-    assert heights[1] == pytest.approx(3 * heights[0])
-    assert heights[2] == 0
-    assert "75.00%" in " ".join(text.get_text() for text in ax.texts)
+    assert heights[0] == heights[2] == 0
+    assert heights[3] == pytest.approx(3 * heights[1])  # 30 and 10 parameters
+    assert "75.00%" in " ".join(drawn)
 
 
 def test_recall_is_drawn_in_percent_with_its_interval(ax):
