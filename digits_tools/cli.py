@@ -20,7 +20,6 @@ from digits_tools import parameters
 from digits_tools.errors import BAD_INPUT, FAILED, INTERRUPTED, WriteError
 from digits_tools.lessons import LESSONS, NOTEBOOKS, PROJECT, Interrupted, select_lessons
 
-TOLERANCES = Path(__file__).with_name("tolerances.toml")
 WHOLE_SERIES = f"{LESSONS[0].number}-{LESSONS[-1].number}"
 PATH = click.Path(path_type=Path)
 
@@ -238,10 +237,11 @@ def verify(stored: Path, new: Path, pictures: Path | None) -> None:
 
     STORED and NEW are notebooks; numbers may differ within the tolerances of the series.
     """
-    from nbval_tolerance import ToleranceError, compare_notebooks, load_tolerances
+    from digits_tools.notebook import load_series_tolerances
+    from nbval_tolerance import ToleranceError, compare_notebooks
 
     try:
-        differences = compare_notebooks(stored, new, load_tolerances(TOLERANCES), pictures)
+        differences = compare_notebooks(stored, new, load_series_tolerances(), pictures)
     except ToleranceError as error:
         _stop(str(error), BAD_INPUT)
     for difference in differences:

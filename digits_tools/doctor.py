@@ -143,8 +143,9 @@ def check_kernel() -> list[Check]:
     found = shutil.which(python)
     if found is None:
         return [Check("Packages", "kernel", f"python3 would start {python}, which is not there", STOP, advice)]
-    # By folder: the Python of a virtual environment is a link to the one that it was made with
-    if Path(found).parent.resolve() != Path(sys.executable).parent.resolve():
+    # The Python of a virtual environment is a link to the one that it was made with, but stands in another folder
+    same_folder = Path(found).parent.resolve() == Path(sys.executable).parent.resolve()
+    if not same_folder or not os.path.samefile(found, sys.executable):
         return [Check("Packages", "kernel", f"python3 starts {python}, which is another Python", NOTE, advice)]
     return [Check("Packages", "kernel", "python3 starts this Python")]
 

@@ -7,11 +7,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from digits_tools.errors import NotebookError
+from digits_tools.errors import InputError, NotebookError
 from digits_tools.folders import atomic_write
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode  # slow to import: functions do so when they need it
+
+    from nbval_tolerance import Tolerances
+
+TOLERANCES = Path(__file__).with_name("tolerances.toml")
+
+
+def load_series_tolerances() -> Tolerances:
+    """Load how far the numbers of the series may move; InputError where the file is missing or wrong."""
+    from nbval_tolerance import ToleranceError, load_tolerances
+
+    try:
+        return load_tolerances(TOLERANCES)
+    except ToleranceError as error:
+        raise InputError(str(error)) from error
 
 
 def read_notebook(path: Path) -> NotebookNode:

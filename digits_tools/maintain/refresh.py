@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from digits_tools.folders import atomic_write
 from digits_tools.lessons import LESSONS, NOTEBOOKS, PROJECT, Lesson, notebook_path
 from digits_tools.maintain.navigation import set_navigation
-from digits_tools.notebook import clean_notebook, notebook_text, read_notebook
+from digits_tools.notebook import clean_notebook, load_series_tolerances, notebook_text, read_notebook
 from digits_tools.run import run_lesson, show_progress
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-TOLERANCES = PROJECT / "digits_tools" / "tolerances.toml"
+    from nbval_tolerance import Tolerances
+
 SHOWN = 4  # differences of one cell that are listed
 
 
@@ -50,6 +51,7 @@ def refresh(
     """
     from digits_helpers.data import load_digits
 
+    tolerances = load_series_tolerances()
     load_digits("mnist", verbose=False)  # refuse before an hour is spent; lessons find it where this process did
     networks = networks or Path(os.environ.get("DIGITS_NETWORKS_DIR") or PROJECT / "digits_helpers" / "networks")
     new: dict[Path, bytes] = {}
@@ -59,7 +61,8 @@ def refresh(
         for lesson in sorted(lessons, key=lambda lesson: lesson.number != "04"):
             folder = Path(temporary) / lesson.number
             folder.mkdir()
-            new[notebook_path(lesson, notebooks)] = _run_stored(lesson, notebooks, folder, staged, echo).encode("utf-8")
+            text = _run_stored(lesson, notebooks, folder, staged, tolerances, echo)
+            new[notebook_path(lesson, notebooks)] = text.encode("utf-8")
             if lesson.number == "04":
                 from digits_helpers.train import ship_network  # imports Keras, which takes seconds
 
@@ -68,35 +71,52 @@ def refresh(
     changed = [path for path, content in new.items() if not path.is_file() or path.read_bytes() != content]
     for path in changed:
         atomic_write(path, new[path])
+    stale = [lesson.number for lesson in LESSONS if lesson not in lessons and _loads_network(lesson, notebooks)]
+    if stale and any(path.parent == networks for path in changed):
+        echo(f"Still with the outputs of the old network: {', '.join(stale)}. Refresh them with --lessons.")
     return [path.name for path in changed]
 
 
-def _run_stored(lesson: Lesson, notebooks: Path, folder: Path, networks: Path, echo: Callable[[str], None]) -> str:
+def _loads_network(lesson: Lesson, notebooks: Path) -> bool:
+    """Tell whether a lesson's code loads the shipped network."""
+    path = notebooks / lesson.notebook
+    cells = read_notebook(path).cells if path.is_file() else []
+    return any("network_path(" in cell.source for cell in cells if cell.cell_type == "code")
+
+
+def _run_stored(
+    lesson: Lesson,
+    notebooks: Path,
+    folder: Path,
+    networks: Path,
+    tolerances: Tolerances,
+    echo: Callable[[str], None],
+) -> str:
     """Run a lesson as it is stored, in an empty folder, and return the text of the notebook to store."""
     executed = folder / lesson.notebook
     with show_progress(f"Lesson {lesson.name}", echo) as on_cell:
         # No parameters, so that papermill adds no cell; "auto" finds the MNIST that `refresh` has found
         run_lesson(lesson, notebooks, executed, {}, folder, on_cell, environment={"DIGITS_NETWORKS_DIR": networks})
     stored = read_notebook(notebook_path(lesson, notebooks))
-    for line in take_outputs(stored, read_notebook(executed)):
+    for line in take_outputs(stored, read_notebook(executed), tolerances):
         echo(f"  {line}")
     return notebook_text(set_navigation(clean_notebook(stored), lesson))
 
 
-def take_outputs(stored: NotebookNode, executed: NotebookNode) -> list[str]:
+def take_outputs(stored: NotebookNode, executed: NotebookNode, tolerances: Tolerances) -> list[str]:
     """Put the outputs of a run into the stored notebook, except where only durations and the like differ.
 
     Args:
         stored: the notebook; it is changed. Its cells keep their text, tags and ids.
         executed: the same notebook after a run without injected parameters.
+        tolerances: say what is volatile.
 
     Returns:
         One line for each cell whose outputs changed, and for each that writes to standard error: a stored warning is a
         defect, but no reason to lose the run.
     """
-    from nbval_tolerance import compare_cell, load_tolerances
+    from nbval_tolerance import compare_cell
 
-    tolerances = load_tolerances(TOLERANCES)
     lines: list[str] = []
     count = 0
     for number, (cell, run) in enumerate(zip(stored.cells, executed.cells, strict=True), start=1):

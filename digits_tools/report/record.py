@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from digits_tools.lessons import CellTime
+from digits_tools.machine import git_facts, machine_facts, package_versions
+from digits_tools.notebook import load_series_tolerances
+
+if TYPE_CHECKING:
+    from nbval_tolerance import Tolerances
 
 
 @dataclass
@@ -28,6 +33,11 @@ class LessonRun:
         return f"{self.number} {self.title}"
 
 
+def find_origin() -> dict[str, Any]:
+    """Find what a report is made with."""
+    return {"versions": package_versions(), "machine": machine_facts(), "git": git_facts()}
+
+
 @dataclass
 class Report:
     """A report: what was run, with what, and how it went.
@@ -41,6 +51,8 @@ class Report:
         lessons: one record per lesson of the report.
         expected: results that this report is compared with, as `results.load_expected` returns them.
         checked: whether the user gave them; else they are those that ship.
+        tolerances: how far results may lie from the expected ones.
+        origin: versions, machine and commit when the report began, which may take an hour.
         results: content of results.json; empty until the run has ended.
     """
 
@@ -52,6 +64,8 @@ class Report:
     lessons: list[LessonRun]
     expected: dict[str, Any] | None = None
     checked: bool = False
+    tolerances: Tolerances = field(default_factory=load_series_tolerances)
+    origin: dict[str, Any] = field(default_factory=find_origin)
     results: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -79,11 +93,6 @@ class Report:
     def seconds(self) -> float:
         """Wall time of all lessons together; a lesson that was reused counts with the time of its own run."""
         return sum(lesson.seconds or 0.0 for lesson in self.lessons)
-
-    @property
-    def headline(self) -> dict[str, Any] | None:
-        """The result in one line; None until lesson 05 has run to its end."""
-        return self.results.get("headline")
 
     @property
     def verdict(self) -> list[dict[str, Any]]:

@@ -10,7 +10,6 @@ from typing import Any
 
 from digits_tools.errors import InputError
 from digits_tools.folders import read_json, reason, write_json
-from digits_tools.machine import git_facts, machine_facts, package_versions
 from digits_tools.report.record import Report
 from digits_tools.report.verdict import PARAMETERS, verdict_rows
 
@@ -58,13 +57,11 @@ def collect_results(report: Report) -> dict[str, Any]:
         "dataset": report.dataset,
         "parameters": {"given": report.given, "used": report.parameters},
         "lessons": [asdict(lesson) for lesson in report.lessons],
-        "versions": package_versions(),
-        "machine": machine_facts(),
-        "git": git_facts(),
+        **report.origin,
     }
     used = report.expected and report.expected["parameters"]["used"]
     comparable = report.checked or (evaluated and used and all(report.parameters.get(p) == used[p] for p in PARAMETERS))
-    return results | {"verdict": verdict_rows(results, report.expected if comparable else None)}
+    return results | {"verdict": verdict_rows(results, report.expected if comparable else None, report.tolerances)}
 
 
 def load_expected(path: Path) -> dict[str, Any]:

@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from itertools import zip_longest
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from digits_tools.notebook import load_series_tolerances
+
 if TYPE_CHECKING:
+    from nbval_tolerance import Tolerances
     from nbval_tolerance.tolerances import Tolerance
-
-TOLERANCES = Path(__file__).resolve().parents[1] / "tolerances.toml"
-
 
 # What the reference recipe, which is widely used, says of itself.
 PUBLISHED = {"training accuracy": (0.95, 0.98), "test accuracy": (0.98, 0.99)}
@@ -55,7 +54,9 @@ class Row:
     remark: str | None = None
 
 
-def verdict_rows(results: Mapping[str, Any], expected: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+def verdict_rows(
+    results: Mapping[str, Any], expected: Mapping[str, Any] | None = None, tolerances: Tolerances | None = None
+) -> list[dict[str, Any]]:
     """Compare results, quantity by quantity.
 
     Expected results judge wherever there are some, within the tolerances of `tolerances.toml`; what has none has to be
@@ -66,13 +67,12 @@ def verdict_rows(results: Mapping[str, Any], expected: Mapping[str, Any] | None 
     Args:
         results: content of a report's `results.json`; what is missing in it counts as not measured.
         expected: results of another run, as `results.load_expected` returns them.
+        tolerances: by default those of the series, read now.
 
     Returns:
         One dictionary per quantity with the names of `Row`; where `ok` is False, the results have drifted.
     """
-    from nbval_tolerance import load_tolerances  # slow: nbformat
-
-    tolerances, kind = load_tolerances(TOLERANCES), comparison_class(results, expected)
+    tolerances, kind = tolerances or load_series_tolerances(), comparison_class(results, expected)
     quantities = {name: tolerances.quantities[of] for name, of in METRICS.items()}
     rows = [
         _metric_row(name, results, expected, of.unit, tolerances.tolerance(kind, of)) for name, of in quantities.items()

@@ -1,6 +1,7 @@
 """What the doctor finds on this machine, and what it says about machines that it is told of."""
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -104,9 +105,13 @@ def test_the_kernel_of_this_python_is_looked_for(monkeypatch, python, status):
     assert bool(check.advice) == (status != OK)
 
 
-def test_the_kernel_of_another_python_is_a_note(monkeypatch, tmp_path):
+@pytest.mark.parametrize("linked", [False, True])
+def test_the_kernel_of_another_python_is_a_note(monkeypatch, tmp_path, linked):
     other = tmp_path / "python.exe"
-    other.touch(mode=0o755)
+    if linked:  # as the base Python of a virtual environment, to which this one is a link
+        other.symlink_to(os.path.realpath(sys.executable))
+    else:
+        other.touch(mode=0o755)
     monkeypatch.setattr(KernelSpecManager, "get_kernel_spec", lambda self, name: SimpleNamespace(argv=[str(other)]))
     assert doctor.check_kernel()[0].status == NOTE
 

@@ -10,8 +10,12 @@ from tiny_lessons import printed, read, write_lesson
 
 from digits_helpers import data
 from digits_helpers.data import MnistUnavailable
+from digits_tools import notebook as notebook_module
+from digits_tools.errors import InputError
 from digits_tools.lessons import LESSONS, LessonError, select_lessons
-from digits_tools.maintain.refresh import refresh, take_outputs
+from digits_tools.maintain import refresh as refresh_module
+from digits_tools.maintain.refresh import refresh
+from digits_tools.notebook import load_series_tolerances
 
 SEE_FOLDER = """
 import pathlib
@@ -19,9 +23,7 @@ print(sorted(path.name for path in pathlib.Path().rglob("*")))
 pathlib.Path("artifacts").mkdir()
 pathlib.Path("artifacts/reference.keras").touch()
 """
-SEE_NETWORK = (
-    "import os, pathlib\nprint((pathlib.Path(os.environ['DIGITS_NETWORKS_DIR']) / 'reference.keras').read_text())"
-)
+SEE_NETWORK = "# as network_path('shipped')\nimport os, pathlib\nprint((pathlib.Path(os.environ['DIGITS_NETWORKS_DIR']) / 'reference.keras').read_text())"
 TRAIN = """
 import time
 print(f"accuracy 0.5 - {time.time_ns() % 10**8}ms/step", flush=True)
@@ -50,8 +52,8 @@ def ship(artifacts: Path, destination: Path) -> None:
     (destination / "reference.keras").write_text("new network", encoding="utf-8")
 
 
-def run(series, lessons="04-05"):
-    return refresh(select_lessons(lessons), series / "notebooks", series / "networks", lambda line: None)
+def run(series, lessons="04-05", echo=lambda line: None):
+    return refresh(select_lessons(lessons), series / "notebooks", series / "networks", echo)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -88,6 +90,24 @@ def test_an_earlier_lesson_sees_the_new_network_too(series):
     assert printed(series / "notebooks" / first.notebook) == "new network\n"
 
 
+def test_04_alone_names_the_lessons_that_show_the_network_it_replaced(series):
+    lines = []
+    run(series, "04", lines.append)
+    assert "old network: 01, 05." in lines[-1]
+    lines.clear()
+    run(series, "04", lines.append)  # the same network again
+    assert not [line for line in lines if "old network" in line]
+
+
+def test_tolerances_that_cannot_be_used_stop_before_anything_runs(series, monkeypatch):
+    (series / "tolerances.toml").write_text("[class", encoding="utf-8")
+    monkeypatch.setattr(notebook_module, "TOLERANCES", series / "tolerances.toml")
+    before = contents(series)
+    with pytest.raises(InputError, match="tolerances.toml is not TOML"):
+        run(series)
+    assert contents(series) == before
+
+
 def test_a_lesson_that_fails_leaves_everything_as_it_was(series):
     write_lesson(series / "notebooks", "05", "1 / 0")
     before = contents(series)
@@ -114,6 +134,11 @@ def test_without_mnist_nothing_runs(tmp_path, monkeypatch):
 
 
 # --- What is kept, and what is told ---
+
+
+def take_outputs(stored, executed):
+    return refresh_module.take_outputs(stored, executed, load_series_tolerances())
+
 
 DRAWN = {"axes": [{"lines": [{"label": "training", "y": [0.5, 0.6]}]}]}
 

@@ -11,9 +11,10 @@ from sample_results import HEADLINE, changed, leave, sample_evaluation
 from tiny_lessons import PARAMETERS_05, printed, write_lesson
 
 from digits_helpers.errors import DigitsError
+from digits_tools import notebook
 from digits_tools.errors import InputError, NotebookError
 from digits_tools.lessons import LESSONS, select_lessons
-from digits_tools.report import run_report
+from digits_tools.report import record, run_report
 from digits_tools.report.results import EXPECTED, SCHEMA
 
 GIVEN = {"dataset": "embedded", "seed": 3, "epochs": 2, "batch_size": 64}
@@ -106,6 +107,12 @@ def fake(tmp_path, monkeypatch):
     return leave
 
 
+def test_the_commit_is_that_of_the_start(tmp_path, monkeypatch, fake):
+    ended = tmp_path / "my report" / "artifacts" / "05.txt"
+    monkeypatch.setattr(record, "git_facts", lambda: {"commit": 40 * ("b" if ended.exists() else "a"), "dirty": False})
+    assert run(tmp_path, "05")[0].results["git"]["commit"] == 40 * "a"
+
+
 def test_git_runs_once_in_a_report(tmp_path, monkeypatch, fake):
     commands, original = [], subprocess.run
     monkeypatch.setattr(
@@ -144,7 +151,7 @@ def test_a_lesson_that_fails_ends_the_run_and_the_pages_say_so(tmp_path):
 def test_what_05_left_before_it_failed_is_no_result(tmp_path):
     write_lesson(tmp_path / "notebooks", "05", leave(sample_evaluation()), "1 / 0", parameters=PARAMETERS_05)
     report, _ = run(tmp_path, "05")
-    assert report.headline is None
+    assert report.results["headline"] is None
     assert 'network = "shipped"' in report.notebook(report.lessons[0]).read_text(encoding="utf-8").replace("\\", "")
 
 
@@ -186,10 +193,13 @@ def test_a_check_names_what_drifted(tmp_path, fake):
         (DigitsError, "fashion", {"parameters": {**GIVEN, "dataset": "fashion"}}),
         (InputError, "cannot be read", {"check": "nowhere.json"}),
         (NotebookError, "02_preprocess.ipynb is not in", {"numbers": "02"}),
+        (InputError, "No tolerances at", {"tolerances": "nowhere.toml"}),
     ],
 )
-def test_bad_input(tmp_path, error, match, options):
+def test_bad_input(tmp_path, monkeypatch, error, match, options):
     write_lesson(tmp_path / "notebooks", "01", "1")
+    if "tolerances" in options:
+        monkeypatch.setattr(notebook, "TOLERANCES", tmp_path / options.pop("tolerances"))
     if "check" in options:
         options = {"check": tmp_path / options["check"]}
     with pytest.raises(error, match=match):
