@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import digits_helpers
 from digits_helpers.errors import DigitsError
 from digits_tools.errors import FAILED, INTERRUPTED, InputError, NotebookError
 
+PACKAGE = Path(digits_helpers.__file__).parent  # what lessons import
 PROJECT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = PROJECT / "notebooks"
 
@@ -75,7 +78,7 @@ LESSONS = (
         "Train the network",
         "How does the network learn, and how does one see when it learns too much?",
         45,
-        8,
+        12,
         40,
     ),
     Lesson(
@@ -138,11 +141,16 @@ def select_lessons(text: str) -> tuple[Lesson, ...]:
         first, last = (text.strip().zfill(2) for text in (start, end if dash else start))
         if first not in numbers or last not in numbers or first > last:
             raise InputError(
-                f"lessons = {text!r} is not allowed: give numbers from {numbers[0]} to {numbers[-1]}, one, a range or "
+                f"lessons = {text!r} is not valid: give numbers from {numbers[0]} to {numbers[-1]}, one, a range or "
                 f"a list of them, for example 02 or {numbers[0]}-{numbers[-1]} or 01,03."
             )
         chosen.update(number for number in numbers if first <= number <= last)
     return tuple(lesson for lesson in LESSONS if lesson.number in chosen)
+
+
+def networks_folder() -> Path:
+    """Find the folder of the network that ships with the series: $DIGITS_NETWORKS_DIR, else the package's."""
+    return Path(os.environ.get("DIGITS_NETWORKS_DIR") or PACKAGE / "networks")
 
 
 def notebook_path(lesson: Lesson, folder: Path) -> Path:

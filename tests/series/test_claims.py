@@ -119,5 +119,5 @@ def test_lesson_04_would_have_stopped_early():
     (last,) = numbers("early-stopping", r"the recipe .* accuracy ([\d.]+)")
     says("stopped after 5 epochs and kept the fourth")
     assert (stopped, kept) == (5, 4)
-    says("costs 0.1 to 0.25 points of accuracy, which is 7 to 15 images of 6,000")
-    assert 7 <= round((last - early) * 6000) <= 15
+    says("costs 0.25 points of accuracy, which is 15 images of 6,000")
+    assert round((last - early) * 6000) == 15
