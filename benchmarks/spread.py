@@ -75,7 +75,9 @@ def table() -> None:
 def ship() -> None:
     groups = {"one seed, computed in three ways": RUNS[:3], "three seeds": [RUNS[0], *RUNS[3:]]}
     content = {title: [last_epoch(settings) for settings in group] for title, group in groups.items()}
-    SPREAD.write_text(json.dumps({"groups": content}, indent=1) + "\n", encoding="utf-8")
+    record = json.loads(SPREAD.with_name("reference.json").read_text(encoding="utf-8"))
+    recipe = {name: record[name] for name in ("dataset", "data_sha256", "epochs", "batch_size")}
+    SPREAD.write_text(json.dumps({"recipe": recipe, "groups": content}, indent=1) + "\n", encoding="utf-8")
 
 
 def last_epoch(settings: tuple[int, int, str]) -> dict:

@@ -162,13 +162,13 @@ def test_the_network_in_the_package_reaches_its_accuracy(package, mnist):
 
 def test_the_spread_of_trainings_belongs_to_the_shipped_network(package):
     groups = train.load_spread()
-    assert list(groups) == ["one seed, several kinds of machine", "several seeds, one kind of machine"]
-    one_seed, one_kind = groups.values()
+    assert list(groups) == ["one seed, computed in three ways", "three seeds"]
+    one_seed, three_seeds = groups.values()
     assert {run["seed"] for run in one_seed} == {0}
-    assert len({(run["threads"], run["kind"]) for run in one_seed}) == len(one_seed) >= 3
-    assert len({(run["threads"], run["kind"]) for run in one_kind}) == 1
-    assert len({run["seed"] for run in one_kind}) == len(one_kind) >= 3
-    assert all(0.98 < run["validation_accuracy"] < 1 for run in one_seed + one_kind)
+    assert len({(run["threads"], run["instructions"]) for run in one_seed}) == len(one_seed) >= 3
+    assert len({(run["threads"], run["instructions"]) for run in three_seeds}) == 1
+    assert len({run["seed"] for run in three_seeds}) == len(three_seeds) >= 3
+    assert all(0.98 < run["validation_accuracy"] < 1 for run in one_seed + three_seeds)
     recipe = json.loads((train._networks_folder() / "spread.json").read_text(encoding="utf-8"))["recipe"]
     record = train.load_record(train._networks_folder() / "reference.json")
     for name in ("dataset", "data_sha256", "epochs", "batch_size"):
