@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import errno
 import logging
 import tempfile
@@ -145,7 +146,9 @@ def _execute(
         logging.getLogger(logger).addHandler(logging.NullHandler())  # what they log is in the error, once
     ipython = running.parent / "ipython"
     ipython.mkdir()
-    papermill.execute_notebook(
+    # In a context of its own: dask hands a thread the context of its client, with an event loop that is running
+    contextvars.Context().run(
+        papermill.execute_notebook,
         path,
         running,
         dict(parameters),
