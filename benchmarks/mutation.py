@@ -58,11 +58,7 @@ def lesson_path(folder: Path, number: str) -> Path:
 
 
 def plant(mutant: dict[str, str], folder: Path) -> None:
-    """Replace the text of a mutant in a copy of the sources.
-
-    Raises:
-        ValueError: the text does not stand there exactly once.
-    """
+    """Replace the text of a mutant in a copy of the sources; ValueError if it does not stand there exactly once."""
     path = folder / "digits_helpers" / mutant["file"]
     if mutant["file"] != "lesson":
         path.write_text(_replaced(path.read_text(encoding="utf-8"), mutant), encoding="utf-8")
