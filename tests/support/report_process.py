@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -29,7 +30,9 @@ def start(notebooks: Path, output: Path, *arguments: str) -> subprocess.Popen:
     """Start that command."""
     environment = {**os.environ, "PYTHONUTF8": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8"}
-    return subprocess.Popen(command(notebooks, output, *arguments), env=environment, **pipes)
+    # A shell that runs the tests in the background has SIGINT ignored, and children inherit that
+    interruptible = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL) if os.name == "posix" else None
+    return subprocess.Popen(command(notebooks, output, *arguments), env=environment, preexec_fn=interruptible, **pipes)
 
 
 def wait_for(path: Path, process: subprocess.Popen) -> str:
