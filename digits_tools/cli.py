@@ -28,7 +28,7 @@ class Commands(click.Group):
     """Commands whose errors end as one sentence on standard error: no traceback, and no usage above a wrong value."""
 
     def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
-        """Keep the command line, for the advice how to go on."""
+        """Keep the command line, for the advice how to resume."""
         context.obj = list(arguments)
         return super().parse_args(context, arguments)
 
@@ -90,10 +90,14 @@ def main() -> None:
 @parameters.option("seed")
 @_lessons(WHOLE_SERIES)
 @click.option("--output", type=PATH, default="report", show_default=True, metavar="DIR", help="Folder of the report.")
-@click.option("--resume", is_flag=True, help="Go on with a report that was cut short: complete lessons stay.")
+@click.option("--resume", is_flag=True, help="Resume an interrupted report: complete lessons stay.")
 @click.option("--check", type=PATH, metavar="FILE", help="Fail where results differ from FILE.")
 @click.option(
-    "--cell-timeout", type=click.IntRange(1, 10_000), default=60, show_default=True, help="Minutes for a cell."
+    "--cell-timeout",
+    type=click.IntRange(1, 10_000),
+    default=60,
+    show_default=True,
+    help="Time limit per cell, in minutes.",
 )
 @_quiet
 @_notebooks
@@ -107,7 +111,7 @@ def report(context: click.Context, quiet: bool, **options: Any) -> None:
     try:
         made = run_report(parameters=given, echo=echo, quiet=quiet, **options)
     except (Interrupted, WriteError):
-        click.echo(_how_to_go_on(context))
+        click.echo(_how_to_resume(context))
         raise
     if made.results["headline"]:
         echo(headline_text(made.results["headline"]))
@@ -115,7 +119,7 @@ def report(context: click.Context, quiet: bool, **options: Any) -> None:
     if made.failure:
         if made.partial_notebook:
             click.echo(f"Partly executed notebook: {made.partial_notebook}")
-        click.echo(_how_to_go_on(context))
+        click.echo(_how_to_resume(context))
         _stop(made.failure, FAILED)
     if options["check"]:
         (click.echo if made.drifted else echo)(as_table(made.results["verdict"]))
@@ -132,10 +136,10 @@ def _silent(line: str) -> None:
     pass
 
 
-def _how_to_go_on(context: click.Context) -> str:
-    """Write the command that goes on with a report: the one that was given, with --resume."""
+def _how_to_resume(context: click.Context) -> str:
+    """Write the command that resumes a report: the one that was given, with --resume."""
     words = ["digits", *context.obj, *(["--resume"] if "--resume" not in context.obj else [])]
-    return "Go on with: " + (subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words))
+    return "Resume with: " + (subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words))
 
 
 @main.command()

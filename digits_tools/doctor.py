@@ -11,15 +11,15 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 import textwrap
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from digits_tools.lessons import LESSONS, NOTEBOOKS, PROJECT
+from digits_tools.lessons import LESSONS, NOTEBOOKS, PROJECT, networks_folder
 from digits_tools.machine import OUTPUT_AFFECTING_PACKAGES, Machine, installed_version, this_machine
 
 OK, NOTE, STOP = "ok", "note", "stop"
@@ -31,7 +31,6 @@ OTHER_NEEDED_PACKAGES = ("pooch", "requests", "ipython", "ipykernel", "jupyterla
 STORED_METHOD, STORED_THREADS = "oneDNN with AVX-512", 2  # how the stored numbers were computed
 # A kernel that trains on MNIST was measured to take 1.2 GB; JupyterLab, a browser and the system want some as well.
 ENOUGH_MEMORY, ENOUGH_DISK = 3e9, 0.3e9  # bytes
-FIND_MNIST = "from digits_helpers.data import load_digits; print(load_digits('mnist', verbose=False).source)"
 
 
 @dataclass(frozen=True)
@@ -54,14 +53,9 @@ class Check:
 
 
 def examine(download: bool = False, notebooks: Path = NOTEBOOKS) -> list[Check]:
-    """Check packages, machine and data, and say which stored outputs should be equal here.
+    """Check packages, machine and data, and say which stored outputs should be equal here, in the order shown.
 
-    Args:
-        download: whether MNIST may be downloaded where it is missing.
-        notebooks: folder with the notebooks.
-
-    Returns:
-        What was found, in the order in which it is shown.
+    With `download`, MNIST is downloaded where it is missing.
     """
     machine = this_machine()
     parts: tuple[Callable[[], list[Check]], ...] = (
@@ -99,7 +93,7 @@ def locked_versions(lock: str) -> dict[str, str]:
 
 
 def check_packages(project: Path = PROJECT) -> list[Check]:
-    """Compare the installed packages with the project's lock; without a lock, only look whether they are there."""
+    """Compare the installed packages with the project's lock; without a lock, only check whether they are there."""
     path = project / "requirements.txt"
     lock = locked_versions(path.read_text(encoding="utf-8")) if path.is_file() else {}
     checks = [Check("Packages", "Python", platform.python_version())]
@@ -130,7 +124,7 @@ def _judge_version(name: str, installed: str | None, locked: str | None) -> Chec
 
 
 def check_kernel() -> list[Check]:
-    """Look whether the kernel that JupyterLab would start for a lesson belongs to this Python, without starting it."""
+    """Check whether the kernel that JupyterLab would start for a lesson belongs to this Python, without starting it."""
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
     advice = "Remove it with `jupyter kernelspec uninstall python3`, or start JupyterLab with `digits lab`."
@@ -154,12 +148,7 @@ def check_kernel() -> list[Check]:
 
 
 def check_machine(machine: Machine, free_disk: float) -> list[Check]:
-    """Judge the machine.
-
-    Args:
-        machine: what computes.
-        free_disk: bytes that are free where the notebooks are.
-    """
+    """Judge the machine, with the bytes that are free where the notebooks are."""
     sets, memory = machine.instruction_sets, machine.memory or 0
     without_avx = "TensorFlow's packages need a processor with AVX: use another machine."
     lacks_avx = machine.is_x86 and machine.features is not None and "AVX" not in sets
@@ -191,25 +180,34 @@ def _judge_setting(name: str, value: str) -> Check:
 
 
 def check_mnist(download: bool = False) -> Check:
-    """Look for MNIST as the lessons do, in a process of its own; it is downloaded only where that is asked for."""
-    environment = {**os.environ, "PYTHONUTF8": "1", **({} if download else {"DIGITS_OFFLINE": "1"})}
-    command = [sys.executable, "-c", FIND_MNIST]
-    done = subprocess.run(command, capture_output=True, env=environment, encoding="utf-8", errors="replace")
-    warned = "".join(f"; {text}" for text in re.findall("UserWarning: (.*)", done.stderr))  # names a damaged file
-    if done.returncode == 0:
-        return Check("Data", "MNIST", f"its digests match; found in {done.stdout.strip()}{warned}")
-    error, _, message = done.stderr.strip().rpartition("\n")[2].partition(": ")
-    chosen = os.environ.get("DIGITS_DATA_DIR")
-    place = f"DIGITS_DATA_DIR, {chosen}" if chosen else "Keras's cache"
-    if not error.endswith("MnistUnavailable") or download or chosen:  # a wish of the reader's that was not fulfilled
-        return Check("Data", "MNIST", f"not found (looked in {place}{warned})", STOP, message or error)
+    """Look for MNIST as the lessons do; it is downloaded only where that is asked for."""
+    from digits_helpers.data import load_digits
+    from digits_helpers.errors import DatasetError, MnistUnavailable
+
+    chosen, before = os.environ.get("DIGITS_DATA_DIR"), os.environ.copy()
+    os.environ.update({} if download else {"DIGITS_OFFLINE": "1"})
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found, problem = load_digits("mnist", verbose=False).source, None
+    except DatasetError as error:
+        found, problem = "", error
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    warned = "".join(f"; {warning.message}" for warning in caught)  # names a damaged file
+    if not problem:
+        return Check("Data", "MNIST", f"its digests match; found in {found}{warned}")
+    value = f"not found (looked in {f'DIGITS_DATA_DIR, {chosen}' if chosen else 'Keras cache'}{warned})"
+    if not isinstance(problem, MnistUnavailable) or download or chosen:  # explicitly requested, so fatal
+        return Check("Data", "MNIST", value, STOP, str(problem))
     advice = "Lesson 01 downloads it, as does digits doctor --download; until then the embedded digits take its place."
-    return Check("Data", "MNIST", f"not found (looked in {place}{warned})", NOTE, advice)
+    return Check("Data", "MNIST", value, NOTE, advice)
 
 
 def check_network(folder: Path | None = None) -> Check:
-    """Look whether the network that ships with the series is whole."""
-    folder = folder or Path(os.environ.get("DIGITS_NETWORKS_DIR") or PROJECT / "digits_helpers" / "networks")
+    """Check whether the network that ships with the series is whole."""
+    folder = folder or networks_folder()
     again = "Install the package again; until then run lesson 04 before lesson 05."
     try:
         with zipfile.ZipFile(folder / "reference.keras") as network:
@@ -225,7 +223,7 @@ def check_network(folder: Path | None = None) -> Check:
 
 
 def check_notebooks(folder: Path = NOTEBOOKS) -> Check:
-    """Look whether the notebooks of all lessons can be read, and whether lesson 04 can leave files beside them."""
+    """Check whether the notebooks of all lessons can be read, and whether lesson 04 can leave files beside them."""
     broken = []
     for lesson in LESSONS:
         try:
@@ -241,7 +239,7 @@ def check_notebooks(folder: Path = NOTEBOOKS) -> Check:
 
 
 def check_keras_settings() -> Check:
-    """Look whether Keras computes with TensorFlow and in its usual way; it takes settings from a file, too."""
+    """Check whether Keras computes with TensorFlow and in its usual way; it takes settings from a file, too."""
     path = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "keras.json"
     usual = {"backend": "tensorflow", "floatx": "float32", "image_data_format": "channels_last", "epsilon": 1e-7}
     try:
@@ -299,7 +297,7 @@ def stops(checks: list[Check]) -> int:
 
 
 def as_text(checks: list[Check], width: int = 110) -> str:
-    """Write the checks as aligned text, with "!" before what stops the lessons and "?" before what is to be known."""
+    """Write the checks as aligned text, with "!" before what stops the lessons and "?" before notes."""
     longest = max(len(check.name) for check in checks)
     indent = " " * (longest + 6)
     lines: list[str] = []
@@ -314,7 +312,7 @@ def as_text(checks: list[Check], width: int = 110) -> str:
                 lines += textwrap.wrap(text, width, initial_indent=start, subsequent_indent=indent,
                                        break_long_words=False, break_on_hyphens=False)  # fmt: skip
     count = stops(checks)
-    verdict = f"{count} of these, marked !, must be put right first." if count else "Nothing here stops the lessons."
+    verdict = f"{count} of these, marked !, must be fixed first." if count else "Nothing here stops the lessons."
     return "\n".join([*lines, "", verdict])
 
 

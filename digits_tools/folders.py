@@ -95,7 +95,7 @@ class OutputFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other runs out of the folder, which is made if missing, for the time of the block.
+        """Keep other runs out of the folder, which is made if missing, while the block runs.
 
         The operating system holds the lock, so it ends with this process, however that ends.
 

@@ -21,10 +21,10 @@ class Lesson:
 
     slug: str  # name of its notebook, without the ending; its first two digits are the lesson's number
     title: str  # its heading
-    question: str  # what the reader can answer afterwards, one line
     reading: int  # minutes
     running: int
     exercises: int
+    question: str  # what the reader can answer afterwards, one line
 
     @property
     def number(self) -> str:
@@ -49,47 +49,17 @@ class Lesson:
 
 # The one list of the lessons: run order, report, navigation cells and README's table all come from it.
 LESSONS = (
-    Lesson(
-        "01_explore_data",
-        "Explore the data",
-        "What is in the digits, and how far does one get without a network?",
-        25,
-        1,
-        25,
-    ),
-    Lesson(
-        "02_preprocess",
-        "Preprocess the images",
-        "Why scale, reshape, encode and split, and what goes wrong without?",
-        35,
-        1,
-        30,
-    ),
-    Lesson(
-        "03_build_cnn",
-        "Build the CNN",
-        "What does each layer compute, and where do its parameters come from?",
-        45,
-        1,
-        40,
-    ),
-    Lesson(
-        "04_train",
-        "Train the network",
-        "How does the network learn, and how does one see when it learns too much?",
-        45,
-        12,
-        40,
-    ),
-    Lesson(
-        "05_evaluate",
-        "Evaluate the network",
-        "How good is it, how sure is that number, and which digits does it miss?",
-        30,
-        1,
-        25,
-    ),
-)
+    Lesson("01_explore_data", "Explore the data", 25, 1, 25,
+           "What is in the digits, and how far does one get without a network?"),
+    Lesson("02_preprocess", "Preprocess the images", 35, 1, 30,
+           "Why scale, reshape, encode and split, and what goes wrong without?"),
+    Lesson("03_build_cnn", "Build the CNN", 45, 1, 40,
+           "What does each layer compute, and where do its parameters come from?"),
+    Lesson("04_train", "Train the network", 45, 12, 40,
+           "How does the network learn, and how does one see when it learns too much?"),
+    Lesson("05_evaluate", "Evaluate the network", 30, 1, 25,
+           "How good is it, how sure is that number, and which digits does it miss?"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -123,16 +93,9 @@ class Interrupted(LessonError):
 
 
 def select_lessons(text: str) -> tuple[Lesson, ...]:
-    """Choose lessons by their numbers.
+    """Choose lessons, each once, in the order of the series, by a text such as "02", "01-05" or "01,03-04".
 
-    Args:
-        text: one number, a range or a list of both, as in "02", "01-05" or "01,03-04".
-
-    Returns:
-        The lessons in the order of the series, each once.
-
-    Raises:
-        InputError: the text is none of these, or names a lesson that does not exist.
+    InputError where the text is anything else, or names a lesson that does not exist.
     """
     numbers = [lesson.number for lesson in LESSONS]
     chosen: set[str] = set()

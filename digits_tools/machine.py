@@ -113,7 +113,7 @@ def allowed_instructions(best: str, limit: str) -> str:
 
 
 def this_machine() -> Machine:
-    """Ask this machine."""
+    """Describe this machine."""
     import psutil
 
     name, features = platform.processor(), None

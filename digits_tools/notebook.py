@@ -83,14 +83,7 @@ def given_parameters(notebook: NotebookNode, parameters: Mapping[str, Any]) -> d
 
 
 def clean_notebook(notebook: NotebookNode) -> NotebookNode:
-    """Remove what running adds and nobody reads: papermill's records (with paths), times, versions, widget states.
-
-    Args:
-        notebook: an executed notebook; it is changed.
-
-    Returns:
-        The same notebook.
-    """
+    """Remove, in place, what running adds and nobody reads: papermill's records (with paths), times, versions, widgets."""
     notebook.metadata.pop("papermill", None)
     notebook.metadata.pop("widgets", None)
     notebook.metadata.get("language_info", {}).pop("version", None)

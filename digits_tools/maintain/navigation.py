@@ -22,17 +22,7 @@ CONTENTS = "../README.md#lessons"  # the heading above the table
 def update_navigation(notebooks: Path = NOTEBOOKS, readme: Path = README, check: bool = False) -> list[Path]:
     """Bring the navigation cells of all notebooks and README's table in line with the list of lessons.
 
-    Args:
-        notebooks: folder with the notebooks.
-        readme: README.md.
-        check: write nothing.
-
-    Returns:
-        The files that were, or with `check` are, not in line.
-
-    Raises:
-        InputError: README does not mark where the table goes.
-        NotebookError: a notebook is missing or damaged.
+    Returns the files that were, or with `check` (which writes nothing) are, not in line.
     """
     wanted = {}
     for lesson in LESSONS:
@@ -46,15 +36,7 @@ def update_navigation(notebooks: Path = NOTEBOOKS, readme: Path = README, check:
 
 
 def set_navigation(notebook: NotebookNode, lesson: Lesson) -> NotebookNode:
-    """Make a notebook's first and last cell its navigation; cells that it has already keep their ids.
-
-    Args:
-        notebook: the notebook; it is changed.
-        lesson: which lesson it is.
-
-    Returns:
-        The same notebook.
-    """
+    """Make the notebook's first and last cell its navigation; cells that it has already keep their ids."""
     import nbformat
 
     text = _links(lesson)

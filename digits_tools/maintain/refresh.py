@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digits_tools.folders import atomic_write
-from digits_tools.lessons import LESSONS, NOTEBOOKS, PROJECT, Lesson, notebook_path
+from digits_tools.lessons import LESSONS, NOTEBOOKS, Lesson, networks_folder, notebook_path
 from digits_tools.maintain.navigation import set_navigation
 from digits_tools.notebook import clean_notebook, load_series_tolerances, notebook_text, read_notebook
 from digits_tools.run import run_lesson, show_progress
@@ -53,7 +52,7 @@ def refresh(
 
     tolerances = load_series_tolerances()
     load_digits("mnist", verbose=False)  # refuse before an hour is spent; lessons find it where this process did
-    networks = networks or Path(os.environ.get("DIGITS_NETWORKS_DIR") or PROJECT / "digits_helpers" / "networks")
+    networks = networks or networks_folder()
     new: dict[Path, bytes] = {}
     with tempfile.TemporaryDirectory(prefix="digits-refresh-", ignore_cleanup_errors=True) as temporary:
         staged = Path(temporary) / "networks"
@@ -85,12 +84,7 @@ def _loads_network(lesson: Lesson, notebooks: Path) -> bool:
 
 
 def _run_stored(
-    lesson: Lesson,
-    notebooks: Path,
-    folder: Path,
-    networks: Path,
-    tolerances: Tolerances,
-    echo: Callable[[str], None],
+    lesson: Lesson, notebooks: Path, folder: Path, networks: Path, tolerances: Tolerances, echo: Callable[[str], None]
 ) -> str:
     """Run a lesson as it is stored, in an empty folder, and return the text of the notebook to store."""
     executed = folder / lesson.notebook

@@ -10,24 +10,26 @@ from typing import Any
 from digits_tools.errors import InputError, WriteError
 from digits_tools.folders import OutputFolder, reason, write_json
 from digits_tools.lessons import LESSONS, NOTEBOOKS, Interrupted, Lesson, LessonError, LessonTimes, notebook_path
+from digits_tools.parameters import PARAMETERS
 from digits_tools.report.pages import INDEX, write_index, write_pages
 from digits_tools.report.record import LessonRun, Report
 from digits_tools.report.results import EXPECTED, collect_results, headline_text, load_expected, write_expected
 from digits_tools.report.verdict import as_table
-from digits_tools.run import end_kernels, run_lesson, show_progress
-from digits_tools.run.cache import (
+from digits_tools.run import (
     STATE_FILE,
     LessonState,
+    end_kernels,
     input_digests,
     read_state,
     reusable_lessons,
+    run_lesson,
+    show_progress,
     state_of,
     write_state,
 )
 
 __all__ = ["Report", "as_table", "headline_text", "run_report", "write_expected"]
 
-CELL_TIMEOUT = 60.0  # minutes: the longest cell trains for about ten on two cores
 OWNED = [  # what a report consists of; artifacts belong to the lessons
     *(INDEX, "results.json", STATE_FILE, "artifacts/"),
     *(lesson.page for lesson in LESSONS),
@@ -40,11 +42,10 @@ class _Run:
     """What running the lessons of a report needs besides the report."""
 
     report: Report
-    lessons: tuple[Lesson, ...]
     notebooks: Path
     inputs: list[str]  # for each lesson the digest of what it is made from
-    states: dict[str, LessonState]  # what the folder remembers of lessons that are complete, by slug
-    cell_timeout: float
+    states: dict[str, LessonState]  # of lessons that are complete, by slug
+    cell_timeout: float | None
     echo: Callable[[str], None]
     quiet: bool
 
@@ -56,7 +57,7 @@ def run_report(
     parameters: Mapping[str, Any] | None = None,
     resume: bool = False,
     check: Path | None = None,
-    cell_timeout: float = CELL_TIMEOUT,
+    cell_timeout: float | None = None,
     echo: Callable[[str], None] = print,
     quiet: bool = False,
 ) -> Report:
@@ -70,9 +71,9 @@ def run_report(
         output: the report's folder; made if missing, replaced if it is an older report.
         notebooks: folder with the stored notebooks.
         parameters: dataset, seed, epochs and batch_size, as `digits_tools.parameters` allows them.
-        resume: go on with the report in the folder: lessons that it holds complete, made from the same inputs, stay.
+        resume: resume the report in the folder: lessons that it holds complete, made from the same inputs, stay.
         check: file with the expected results, which the report compares its own with.
-        cell_timeout: minutes that a cell may take.
+        cell_timeout: minutes that a cell may take; None for no limit.
         echo: receives lines for people.
         quiet: show no progress bar.
 
@@ -87,7 +88,7 @@ def run_report(
         WriteError: the report's pages or results cannot be written.
         Interrupted: the run was ended from outside; what was done is kept.
     """
-    given = {"dataset": "auto", "seed": 0, "epochs": 10, "batch_size": 128, **(parameters or {})}
+    given = {name: parameter.default for name, parameter in PARAMETERS.items()} | dict(parameters or {})
     for lesson in lessons:
         notebook_path(lesson, notebooks)
     expected = load_expected(check) if check else None
@@ -98,7 +99,7 @@ def run_report(
     report = _new_report(folder.path, lessons, given, expected, echo)
     inputs = input_digests(lessons, notebooks, report.parameters, report.dataset["sha256"]["all"])
     with folder.locked():
-        run = _Run(report, lessons, notebooks, inputs, read_state(folder.path), cell_timeout, echo, quiet)
+        run = _Run(report, notebooks, inputs, read_state(folder.path), cell_timeout, echo, quiet)
         _prepare(run, folder, resume)
         _run_lessons(run)
     return report
@@ -119,18 +120,16 @@ def _new_report(
         raise InputError(
             f"The expected results are for {expected['dataset']['title']}: choose the file for {digits.title}."
         )
-    counts = f"{len(digits.train_labels):,} training and {len(digits.test_labels):,} test images"
-    echo(f"Data: {digits.title}, {counts}.{f' {digits.notice}' if digits.notice else ''}")
+    echo(f"Data: {digits}. {digits.notice or ''}".rstrip())
     shipped = EXPECTED / f"{digits.name}.json"
     # Lesson 05 must judge the network of this very report where there is one.
     network = "own" if any(lesson.number == "04" for lesson in lessons) else "shipped"
     return Report(
         folder=folder,
-        given=given,
         parameters={**given, "dataset": digits.name, "network": network},
         dataset={"name": digits.name, "title": digits.title, "sha256": dict(digits.digests)},
         notice=digits.notice,
-        lessons=[LessonRun(lesson.number, lesson.slug, lesson.title) for lesson in lessons],
+        lessons=[LessonRun(lesson) for lesson in lessons],
         expected=expected or (load_expected(shipped) if shipped.is_file() else None),
         checked=expected is not None,
     )
@@ -139,9 +138,10 @@ def _new_report(
 def _prepare(run: _Run, folder: OutputFolder, resume: bool) -> None:
     """Make the folder ready: with the lessons that are reused, if the run goes on with an earlier one, else empty."""
     end_kernels(folder.path)
-    reused = reusable_lessons(folder.path, run.lessons, run.inputs, run.states) if resume else []
-    if resume and len(reused) < len(run.lessons):
-        lesson, inputs = run.lessons[len(reused)], run.inputs[len(reused)]
+    lessons = [record.lesson for record in run.report.lessons]
+    reused = reusable_lessons(folder.path, lessons, run.inputs, run.states) if resume else []
+    if resume and len(reused) < len(lessons):
+        lesson, inputs = lessons[len(reused)], run.inputs[len(reused)]
         why = "the folder holds no complete run of it"
         if lesson.slug in run.states and run.states[lesson.slug].inputs != inputs:
             why = "its notebook, parameters or data, the package or a library has changed since"
@@ -149,20 +149,20 @@ def _prepare(run: _Run, folder: OutputFolder, resume: bool) -> None:
     for record, state in zip(run.report.lessons, reused, strict=False):
         record.status, record.reused = "complete", True
         record.seconds, record.cells = state.times.seconds, state.times.cells
-    files = {f"notebooks/{lesson.notebook}" for lesson in run.lessons[: len(reused)]}
+    files = {f"notebooks/{lesson.notebook}" for lesson in lessons[: len(reused)]}
     files |= {f"artifacts/{name}" for name in (reused[-1].artifacts if reused else ())}
     folder.prepare(files | {STATE_FILE} if reused else ())
-    run.states = {lesson.slug: state for lesson, state in zip(run.lessons, reused, strict=False)}
+    run.states = {lesson.slug: state for lesson, state in zip(lessons, reused, strict=False)}
 
 
 def _run_lessons(run: _Run) -> None:
-    """Run the lessons that are not complete, then write the pages; whatever happens, the first page tells."""
+    """Run the lessons that are not complete, then write the pages; the first page is always written."""
     try:
         write_index(run.report, [], [])  # of a run that is killed, it must tell the truth
-        for lesson, record, inputs in zip(run.lessons, run.report.lessons, run.inputs, strict=True):
+        for record, inputs in zip(run.report.lessons, run.inputs, strict=True):
             if record.reused:
-                run.echo(f"Lesson {lesson.name}: reused from an earlier run")
-            elif not _run_one(run, lesson, record, inputs):
+                run.echo(f"Lesson {record.lesson.name}: reused from an earlier run")
+            elif not _run_one(run, record, inputs):
                 break
     except KeyboardInterrupt as error:
         raise Interrupted("The run was interrupted.") from error
@@ -171,14 +171,14 @@ def _run_lessons(run: _Run) -> None:
         _write(run.report)
 
 
-def _run_one(run: _Run, lesson: Lesson, record: LessonRun, inputs: str) -> bool:
+def _run_one(run: _Run, record: LessonRun, inputs: str) -> bool:
     """Run one lesson and note how it went; return whether it came to its end."""
-    folder, parameters = run.report.folder, run.report.parameters
+    folder, parameters, lesson = run.report.folder, run.report.parameters, record.lesson
     record.status = "failed"  # until it has come to its end
     times = LessonTimes(0.0)
     try:
         with show_progress(f"Lesson {lesson.name}", run.echo, run.quiet) as on_cell:
-            destination = run.report.notebook(record)
+            destination = run.report.notebook(lesson)
             times = run_lesson(lesson, run.notebooks, destination, parameters, folder, on_cell, run.cell_timeout)
         run.states[lesson.slug] = state_of(folder, lesson, inputs, times)
         write_state(folder, run.states)

@@ -23,7 +23,7 @@ NARROW = 32  # characters of code that fit on a telephone; a box with longer lin
 
 
 def mathml(tex: str, display: str = "inline") -> str | None:
-    """Convert a formula in TeX to MathML; None when it is none, or holds a command that is not known.
+    """Convert a formula in TeX to MathML; None if it is not a formula, or holds an unknown command.
 
     >>> mathml("x < 2")
     '<math display="inline"><mrow><mi>x</mi><mo>&#x0003C;</mo><mn>2</mn></mrow></math>'
@@ -47,11 +47,7 @@ def is_wide(text: str) -> bool:
 
 
 def join_captions(notebook: NotebookNode) -> NotebookNode:
-    """Turn the output after a figure that repeats its alternative text in italics into the figure's metadata `caption`.
-
-    Returns:
-        The notebook, which is changed.
-    """
+    """Turn, in place, the output that repeats a figure's alternative text in italics into its metadata `caption`."""
     for cell in notebook.cells:
         joined: list[NotebookNode] = []
         for output in cell.get("outputs", []):
@@ -66,9 +62,9 @@ def join_captions(notebook: NotebookNode) -> NotebookNode:
 
 
 class _Inline(MathInlineParser):
-    """Knows formulas from amounts in dollars, by pandoc's rule: in "from $5 to $10" there is no formula.
+    """Tells formulas from dollar amounts, by pandoc's rule: in "from $5 to $10" there is no formula.
 
-    The opening dollar sign stands before a character that is no blank, the closing one after such a character and not
+    The opening dollar sign stands before a character that is not a space, the closing one after such a character and not
     before a digit.
     """
 
@@ -113,11 +109,11 @@ def scroll_box(html: str, label: str, focusable: bool = True) -> str:
 
 
 def lesson_html(
-    notebook: NotebookNode, lesson: LessonRun, links: list[tuple[str, str, str | None]], templates: str
+    notebook: NotebookNode, run: LessonRun, links: list[tuple[str, str, str | None]], templates: str
 ) -> str:
     """Turn an executed lesson into a page that leads to others; of each link its text, address and relation."""
     exporter = LessonExporter(template_file="lesson.html.j2", extra_template_paths=[templates])
-    resources = {"metadata": {"name": lesson.name}, "digits": {"record": lesson, "navigation": links}}
+    resources = {"metadata": {"name": run.lesson.name}, "digits": {"record": run, "navigation": links}}
     return exporter.from_notebook_node(notebook, resources)[0]
 
 

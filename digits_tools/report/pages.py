@@ -1,7 +1,6 @@
 """The pages of a report: the first page, and one page per executed lesson.
 
-Pages ask nobody for anything: style, figures and formulas are in the files, so that a folder can be read from a disk
-without a network.
+Pages are self-contained: style, figures and formulas are in the files, so that a folder can be read without a network.
 """
 
 from __future__ import annotations
@@ -12,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digits_tools.folders import atomic_write
+from digits_tools.lessons import Lesson
 from digits_tools.notebook import figure_text, has_tag, read_notebook
-from digits_tools.report.record import LessonRun, Report
+from digits_tools.report.record import Report
 from digits_tools.report.verdict import row_texts
 from digits_tools.run import clock
 
@@ -37,21 +37,20 @@ def write_pages(report: Report) -> None:
     """
     from digits_tools.report.exporter import join_captions, lesson_html  # slow: nbconvert
 
-    executed = [(lesson, report.notebook(lesson)) for lesson in report.lessons if report.notebook(lesson).is_file()]
-    slugs = [lesson.slug for lesson, _ in executed]
+    executed = [run for run in report.lessons if report.notebook(run.lesson).is_file()]
+    lessons = [run.lesson for run in executed]
     figures: list[dict[str, Any]] = []
-    for place, (lesson, path) in enumerate(executed):
-        notebook = join_captions(read_notebook(path))
-        figures += headline_figures(lesson, notebook)
-        before, after = (executed[place - 1][0] if place else None), (executed[place + 1 :] or [[None]])[0][0]
-        page = lesson_html(notebook, lesson, neighbours(before, after), str(TEMPLATES))
-        atomic_write(report.folder / f"{lesson.slug}.html", link_pages(page, slugs))
-    write_index(report, figures, slugs)
+    for place, run in enumerate(executed):
+        notebook = join_captions(read_notebook(report.notebook(run.lesson)))
+        figures += headline_figures(run.lesson, notebook)
+        page = lesson_html(notebook, run, neighbours(lessons, place), str(TEMPLATES))
+        atomic_write(report.folder / run.lesson.page, link_pages(page, lessons))
+    write_index(report, figures, lessons)
 
 
-def write_index(report: Report, figures: list[dict[str, Any]], pages: list[str]) -> None:
-    """Write the report's first page, with figures from `headline_figures` and links to the slugs that have a page."""
-    cells = [(lesson, cell) for lesson in report.lessons for cell in lesson.cells]
+def write_index(report: Report, figures: list[dict[str, Any]], pages: list[Lesson]) -> None:
+    """Write the report's first page, with figures from `headline_figures` and links to the lessons that have a page."""
+    cells = [(run.lesson, cell) for run in report.lessons for cell in run.cells]
     page = _index_template().render(
         report=report,
         results=report.results,
@@ -74,34 +73,26 @@ def _index_template() -> jinja2.Template:
     return environment.get_template("index.html.j2")
 
 
-def neighbours(before: LessonRun | None, after: LessonRun | None) -> list[tuple[str, str, str | None]]:
-    """List where a page leads: text, address, and relation ("prev", "next" or None) of each link."""
-    links: list[tuple[str, str, str | None]] = [("Contents", INDEX, None)]
-    if before:
-        links.insert(0, (f"← {before.name}", f"{before.slug}.html", "prev"))
-    if after:
-        links.append((f"{after.name} →", f"{after.slug}.html", "next"))
-    return links
+def neighbours(lessons: list[Lesson], place: int) -> list[tuple[str, str, str | None]]:
+    """List where a lesson's page leads: text, address, and relation ("prev", "next" or None) of each link."""
+    before = [(f"← {lesson.name}", lesson.page, "prev") for lesson in lessons[:place][-1:]]
+    after = [(f"{lesson.name} →", lesson.page, "next") for lesson in lessons[place + 1 :][:1]]
+    return [*before, ("Contents", INDEX, None), *after]
 
 
-def link_pages(page: str, slugs: list[str]) -> str:
-    """Turn links to notebooks into links to their pages; those to README and to notebooks without page lead to the first.
-
-    Args:
-        page: HTML.
-        slugs: the lessons that have a page.
-    """
+def link_pages(page: str, lessons: list[Lesson]) -> str:
+    """Make links to notebooks lead to the pages of these lessons; those to others and to README lead to the first page."""
+    pages = {lesson.notebook: lesson.page for lesson in lessons}
 
     def replace(match: re.Match[str]) -> str:
-        slug = match["target"].removesuffix(".ipynb")
-        address = f"{slug}.html{match['anchor'] or ''}" if slug in slugs else INDEX
+        address = f"{pages[match['target']]}{match['anchor'] or ''}" if match["target"] in pages else INDEX
         return f'{match["before"]}href="{address}"'
 
     links = r'(?P<before><a\b[^>]*?\s)href="(?P<target>(?:(?!\w+:)[^"#])*\.(?:ipynb|md))(?P<anchor>#[^"]*)?"'
     return re.sub(links, replace, page)
 
 
-def headline_figures(lesson: LessonRun, notebook: NotebookNode) -> list[dict[str, Any]]:
+def headline_figures(lesson: Lesson, notebook: NotebookNode) -> list[dict[str, Any]]:
     """Find the first figure of each cell that is tagged for the first page.
 
     Returns:
@@ -113,7 +104,7 @@ def headline_figures(lesson: LessonRun, notebook: NotebookNode) -> list[dict[str
         figures = [output for output in cell.get("outputs", []) if figure_text(output)]
         for output in figures[:1]:
             width = output.metadata["image/png"].get("width")
-            image, link = output.data["image/png"].replace("\n", ""), f"{lesson.slug}.html#cell-id={cell.id}"
+            image, link = output.data["image/png"].replace("\n", ""), f"{lesson.page}#cell-id={cell.id}"
             facts = {"image": image, "alt": figure_text(output), "width": width, "wide": (width or 0) >= WIDE}
             found.append({**facts, "link": link, "lesson": lesson.name})
     return found

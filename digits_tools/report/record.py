@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from digits_tools.lessons import CellTime
+from digits_tools.lessons import CellTime, Lesson
 from digits_tools.machine import git_facts, machine_facts, package_versions
 from digits_tools.notebook import load_series_tolerances
 
@@ -18,19 +18,12 @@ if TYPE_CHECKING:
 class LessonRun:
     """How one lesson of a report went; `schemas/results.schema.json` says what each field means."""
 
-    number: str
-    slug: str
-    title: str
+    lesson: Lesson
     status: str = "not run"
     seconds: float | None = None
     error: str | None = None
     cells: list[CellTime] = field(default_factory=list)
     reused: bool = False
-
-    @property
-    def name(self) -> str:
-        """Number and title, as in "04 Train the network"."""
-        return f"{self.number} {self.title}"
 
 
 def find_origin() -> dict[str, Any]:
@@ -44,7 +37,6 @@ class Report:
 
     Attributes:
         folder: where it is, absolute.
-        given: parameters as the user gave them.
         parameters: parameters as the lessons received them: "auto" is resolved, and `network` is there.
         dataset: name, title and, under "sha256", digests of the data set.
         notice: what to say when it is not MNIST.
@@ -57,7 +49,6 @@ class Report:
     """
 
     folder: Path
-    given: dict[str, Any]
     parameters: dict[str, Any]
     dataset: dict[str, Any]
     notice: str | None
@@ -81,7 +72,7 @@ class Report:
     @property
     def partial_notebook(self) -> Path | None:
         """The partly executed notebook of the lesson that failed, or None."""
-        failed = (self.notebook(lesson) for lesson in self.lessons if lesson.error)
+        failed = (self.notebook(run.lesson) for run in self.lessons if run.error)
         return next((path for path in failed if path.is_file()), None)
 
     @property
@@ -104,6 +95,6 @@ class Report:
         """Quantities that are not as they should be."""
         return [row["quantity"] for row in self.verdict if row["ok"] is False]
 
-    def notebook(self, lesson: LessonRun) -> Path:
+    def notebook(self, lesson: Lesson) -> Path:
         """Where the executed notebook of a lesson is, or would be."""
-        return self.folder / "notebooks" / f"{lesson.slug}.ipynb"
+        return self.folder / "notebooks" / lesson.notebook

@@ -10,13 +10,20 @@ from typing import Any
 
 from digits_tools.errors import InputError
 from digits_tools.folders import read_json, reason, write_json
-from digits_tools.report.record import Report
-from digits_tools.report.verdict import PARAMETERS, verdict_rows
+from digits_tools.report.record import LessonRun, Report
+from digits_tools.report.verdict import METRICS, PARAMETERS, look_up, verdict_rows
 
-FORMAT = 2  # of results.json and of the files with expected results; changes when a reader of the old one would err
-SCHEMA = Path(__file__).resolve().parent / "schemas" / "results.schema.json"
+FORMAT = 2  # of results.json and of the files with expected results; raise it when older readers would misread the file
 EXPECTED = Path(__file__).resolve().parent / "expected"  # one file per data set, named like it
 EVALUATION = ("metrics", "network", "confusion_matrix")  # what lesson 05 leaves
+NEEDED = {  # what expected results must have, and of which type
+    **{("dataset", key): str for key in ("name", "title")},
+    ("dataset", "sha256", "all"): str,
+    **{("parameters", "used", name): int for name in PARAMETERS},
+    **{("metrics", name, "value"): (int, float) for name in METRICS},
+    **{("network", key): kind for key, kind in (("origin", str), ("layers", list), ("parameter_count", int))},
+    ("network", "weights_sha256"): str,
+}
 
 
 def read_evaluation(artifacts: Path) -> dict[str, Any]:
@@ -47,7 +54,7 @@ def headline_text(headline: Mapping[str, Any]) -> str:
 
 def collect_results(report: Report) -> dict[str, Any]:
     """Collect the content of `results.json`, which `schemas/results.schema.json` describes, of a report in any state."""
-    evaluated = any(lesson.number == "05" and lesson.status == "complete" for lesson in report.lessons)
+    evaluated = any(run.lesson.number == "05" and run.status == "complete" for run in report.lessons)
     evaluation = read_evaluation(report.folder / "artifacts") if evaluated else dict.fromkeys(EVALUATION)
     results = {
         "format": FORMAT,
@@ -55,13 +62,20 @@ def collect_results(report: Report) -> dict[str, Any]:
         "headline": headline(evaluation["metrics"]),
         **evaluation,
         "dataset": report.dataset,
-        "parameters": {"given": report.given, "used": report.parameters},
-        "lessons": [asdict(lesson) for lesson in report.lessons],
+        "parameters": {"used": report.parameters},
+        "lessons": [_lesson_facts(run) for run in report.lessons],
         **report.origin,
     }
     used = report.expected and report.expected["parameters"]["used"]
     comparable = report.checked or (evaluated and used and all(report.parameters.get(p) == used[p] for p in PARAMETERS))
     return results | {"verdict": verdict_rows(results, report.expected if comparable else None, report.tolerances)}
+
+
+def _lesson_facts(run: LessonRun) -> dict[str, Any]:
+    """Describe a lesson for results.json."""
+    facts = asdict(run)
+    del facts["lesson"]
+    return {"number": run.lesson.number, "slug": run.lesson.slug, "title": run.lesson.title, **facts}
 
 
 def load_expected(path: Path) -> dict[str, Any]:
@@ -75,7 +89,7 @@ def load_expected(path: Path) -> dict[str, Any]:
     """
     name, advice = f"The file {str(path)!r}", "take results.json of a complete report with lesson 05"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
     except OSError as error:
         raise InputError(f"{name} with expected results cannot be read ({reason(error)}): {advice}.") from error
     except (ValueError, RecursionError) as error:
@@ -84,20 +98,10 @@ def load_expected(path: Path) -> dict[str, Any]:
     if found != FORMAT:
         raise InputError(f"{name} has the format {found!r}, but this version reads {FORMAT}: {advice} that it made.")
     expected = {key: content.get(key) for key in ("format", "dataset", "parameters", "metrics", "network")}
-    problem = schema_problem(expected, "expected")
-    if problem:
-        raise InputError(f"{name} cannot be compared with, because of {problem}: {advice}.")
+    for place, kind in NEEDED.items():
+        if not isinstance(look_up(expected, *place), kind):
+            raise InputError(f"{name} cannot be compared with, because of {'.'.join(place)}: {advice}.")
     return expected | {"parameters": {"used": expected["parameters"]["used"]}}
-
-
-def schema_problem(content: Any, definition: str) -> str | None:
-    """Name where and why content does not fit a definition of the schema; None where it does."""
-    import jsonschema  # slow: about a second
-
-    schema = json.loads(SCHEMA.read_text(encoding="utf-8")) | {"$ref": f"#/$defs/{definition}"}
-    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(content))
-    # What is wrong stands at the end, behind the value, which can be the whole document
-    return error and f"{error.json_path} ({error.message[-120:]})"
 
 
 def write_expected(folder: Path) -> Path:

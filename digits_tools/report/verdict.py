@@ -33,7 +33,7 @@ METRICS = {
 PARAMETERS = ("epochs", "batch_size", "seed")  # those that decide what a network becomes
 
 HEADINGS = ("quantity", "published", "expected", "measured", "tolerance", "verdict")
-WIDTHS = (22, 9, 20, 23, 9, 7)  # with two blanks in between 100 columns
+WIDTHS = (22, 9, 20, 23, 9, 7)  # with two spaces in between 100 columns
 NONE = "–"
 OK_WORDS = {True: "ok", False: "DRIFT", None: NONE}
 
@@ -94,12 +94,12 @@ def comparison_class(results: Mapping[str, Any], expected: Mapping[str, Any] | N
         "trained" where one of the two runs trained its network and the weights differ, else "close": the same weights
         give the same numbers to about six digits everywhere, and so must the network that ships with the series.
     """
-    origins = {_get(document, "network", "origin") for document in (results, expected)}
-    ours, theirs = (_get(document, "network", "weights_sha256") for document in (results, expected))
+    origins = {look_up(document, "network", "origin") for document in (results, expected)}
+    ours, theirs = (look_up(document, "network", "weights_sha256") for document in (results, expected))
     return "trained" if "own" in origins and (ours is None or ours != theirs) else "close"
 
 
-def _get(document: Any, *keys: str) -> Any:
+def look_up(document: Any, *keys: str) -> Any:
     """Look up a value by its path; None where the path ends early."""
     for key in keys:
         document = document.get(key) if isinstance(document, Mapping) else None
@@ -111,9 +111,9 @@ def _metric_row(
 ) -> Row:
     """Compare one metric."""
     quantity = name.replace("_", " ")
-    measured, low, high = (_get(results, "metrics", name, key) for key in ("value", "low", "high"))
-    wanted = _get(expected, "metrics", name, "value")
-    used = (_get(results, "parameters", "used") or {}) | {"dataset": _get(results, "dataset", "name")}
+    measured, low, high = (look_up(results, "metrics", name, key) for key in ("value", "low", "high"))
+    wanted = look_up(expected, "metrics", name, "value")
+    used = (look_up(results, "parameters", "used") or {}) | {"dataset": look_up(results, "dataset", "name")}
     published = PUBLISHED.get(quantity) if PUBLISHED_FOR.items() <= used.items() else None
     low_end, high_end = published or (0, 1)
     tolerance, ok, remark = None, None, None
@@ -122,10 +122,10 @@ def _metric_row(
         tolerance = max(allowed.atol, allowed.rtol * abs(wanted_exactly))
         ok = measured is not None and abs(Decimal(str(measured)) - wanted_exactly) <= tolerance
         tolerance = float(tolerance)
-    elif published and _get(results, "metrics") is not None:  # a report without lesson 05 measures nothing
+    elif published and look_up(results, "metrics") is not None:  # a report without lesson 05 measures nothing
         ok = measured is not None and measured >= low_end
     if measured is None:
-        remark = "no finite number was measured" if ok is False else None
+        remark = "not measured" if ok is False else None
     elif published and not low_end <= measured <= high_end:
         above = measured > high_end
         remark = "above the published range, which is no failure" if above else "below the published range"
@@ -137,7 +137,7 @@ def _equal_row(
     quantity: str, unit: str, path: tuple[str, ...], results: Mapping[str, Any], expected: Mapping[str, Any] | None
 ) -> Row:
     """Compare what has to be equal."""
-    wanted, measured = _get(expected, *path), _get(results, *path)
+    wanted, measured = look_up(expected, *path), look_up(results, *path)
     if wanted is None:
         return Row(quantity, unit, measured=measured)
     return Row(quantity, unit, expected=wanted, measured=measured, tolerance=0, ok=measured == wanted)
@@ -145,7 +145,7 @@ def _equal_row(
 
 def _layers_row(results: Mapping[str, Any], expected: Mapping[str, Any] | None) -> Row:
     """Compare the layers; where they differ, show the first that does."""
-    wanted, measured = _get(expected, "network", "layers"), _get(results, "network", "layers")
+    wanted, measured = look_up(expected, "network", "layers"), look_up(results, "network", "layers")
     theirs, ours = (None if layers is None else f"{len(layers)} layers" for layers in (wanted, measured))
     if wanted is None or measured is None:
         return Row("layers", "text", expected=theirs, measured=ours, ok=None if wanted is None else False)

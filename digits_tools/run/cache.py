@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import digits_helpers
 from digits_tools.folders import read_json, write_json
-from digits_tools.lessons import CellTime, Lesson, LessonTimes, notebook_path
+from digits_tools.lessons import PACKAGE, CellTime, Lesson, LessonTimes, networks_folder, notebook_path
 from digits_tools.machine import OUTPUT_AFFECTING_PACKAGES, package_versions
 from digits_tools.notebook import given_parameters, read_notebook
 
-PACKAGE = Path(digits_helpers.__file__).parent
 STATE_FILE = ".state.json"  # in the report's folder
 TEXT = (".py", ".json", ".mplstyle", ".ipynb")  # git on Windows writes other line ends into these
 
@@ -54,8 +51,7 @@ def input_digests(lessons: tuple[Lesson, ...], notebooks: Path, parameters: Mapp
 
 def package_digest() -> str:
     """Compute the SHA-256 of what lessons import or load: `digits_helpers` with the network that ships in it."""
-    networks = Path(os.environ.get("DIGITS_NETWORKS_DIR") or PACKAGE / "networks")
-    files = [path for folder in (PACKAGE, networks) for path in folder.rglob("*") if path.is_file()]
+    files = {path for folder in (PACKAGE, networks_folder()) for path in folder.rglob("*") if path.is_file()}
     return _digest_of(sorted([path.name, file_digest(path)] for path in files if path.suffix != ".pyc"))
 
 
@@ -83,7 +79,7 @@ def artifact_digests(folder: Path) -> dict[str, str]:
 
 
 def read_state(folder: Path) -> dict[str, LessonState]:
-    """Read what a folder remembers of its lessons, by slug; nothing where there is no state or a damaged one."""
+    """Read the saved state of a folder's lessons, by slug; empty where it is missing or damaged."""
     try:
         return {slug: _lesson_state(**facts) for slug, facts in read_json(folder / STATE_FILE).items()}
     except (KeyError, TypeError):
@@ -96,12 +92,12 @@ def _lesson_state(inputs: str, notebook: str, artifacts: dict[str, str], times: 
 
 
 def write_state(folder: Path, lessons: Mapping[str, LessonState]) -> None:
-    """Write what a report's folder shall remember; OSError where it cannot be written."""
+    """Write the folder's saved state; OSError where it cannot be written."""
     write_json(folder / STATE_FILE, {slug: asdict(state) for slug, state in lessons.items()})
 
 
 def reusable_lessons(
-    folder: Path, lessons: tuple[Lesson, ...], inputs: list[str], states: Mapping[str, LessonState]
+    folder: Path, lessons: Sequence[Lesson], inputs: list[str], states: Mapping[str, LessonState]
 ) -> list[LessonState]:
     """Find the first lessons of a report, as many as need not run again, by their input digests and saved states."""
     reusable: list[LessonState] = []

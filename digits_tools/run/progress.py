@@ -25,16 +25,7 @@ def clock(seconds: float) -> str:
 def show_progress(
     name: str, echo: Callable[[str], None] = print, quiet: bool = False
 ) -> Iterator[Callable[[int, int], None]]:
-    """Show the progress of one lesson for the time of the block, and at its end one line.
-
-    Args:
-        name: what runs, for example "Lesson 04 Train the network".
-        echo: receives the line.
-        quiet: show no bar.
-
-    Yields:
-        What `run_lesson` calls as `on_cell`.
-    """
+    """Show a bar while the block runs, unless `quiet`, then echo a line; yields what `run_lesson` calls as `on_cell`."""
     started, outcome = time.monotonic(), "failed"
     hidden = quiet or not sys.stderr.isatty()
     with tqdm(desc=name, total=0, bar_format=BAR, leave=False, disable=hidden) as bar:

@@ -52,7 +52,7 @@ def run_sweep(
         The table of all runs in the folder.
 
     Raises:
-        InputError: a parameter is not allowed, or the folder holds something else, is in use or cannot be written.
+        InputError: a parameter is not valid, or the folder holds something else, is in use or cannot be written.
         DatasetError, NotebookError, ClusterError: the data, a notebook or the workers cannot be used.
         Interrupted: the sweep was ended from outside; its rows are kept.
     """
@@ -95,7 +95,7 @@ def _fill(
                 echo(f"{done} of {len(tasks)}, about {rest} to go: {describe(row)}")
     except KeyboardInterrupt as error:
         reached = f"The sweep was interrupted after {done} of {len(tasks)} runs"
-        raise Interrupted(f"{reached}: go on with the same command and --resume.") from error
+        raise Interrupted(f"{reached}: resume with the same command and --resume.") from error
 
 
 def _lesson_texts(lessons: tuple[Lesson, ...], notebooks: Path, names: Iterable[str]) -> dict[str, str]:

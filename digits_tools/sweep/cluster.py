@@ -38,7 +38,7 @@ def compute(
     result go to the scheduler that answers at the same address next. For the other arguments, see `run_sweep`.
 
     Raises:
-        InputError: the address is none.
+        InputError: the address is invalid.
         ClusterError: no scheduler answers, or a worker has other software or data.
     """
     waiting, timeout = dict(tasks), CONNECT_TIMEOUT
@@ -75,7 +75,7 @@ def _connect(scheduler: str | None, workers: int, timeout: float) -> Iterator[Cl
             client = stack.enter_context(Client(scheduler or cluster, timeout=timeout, set_as_default=False))
         except ValueError as error:
             advice = "give the address that `dask scheduler` prints, for example 'tcp://192.0.2.1:8786'."
-            raise InputError(f"scheduler = {scheduler!r} is not allowed: {advice}") from error
+            raise InputError(f"scheduler = {scheduler!r} is not valid: {advice}") from error
         except OSError as error:
             raise ClusterError(
                 f"No scheduler has answered at {scheduler} for {timeout:g} seconds: start one there with `dask "

@@ -25,7 +25,7 @@ def read_settings(texts: Sequence[str]) -> dict[str, list[int]]:
         Name to values, in the order of `VARIED`, values in ascending order, each once.
 
     Raises:
-        InputError: a name or value is not allowed, or there are no or too many combinations.
+        InputError: a name or value is not valid, or there are no or too many combinations.
     """
     found: dict[str, set[int]] = {}
     for text in texts or ("",):
@@ -33,7 +33,7 @@ def read_settings(texts: Sequence[str]) -> dict[str, list[int]]:
         name = name.strip().replace("-", "_")
         if not equals or name not in VARIED:
             allowed = f"{', '.join(VARIED[:-1])} or {VARIED[-1]}"
-            raise InputError(f"set = {text!r} is not allowed: give {allowed} with values, as in --set seed=0:10.")
+            raise InputError(f"set = {text!r} is not valid: give {allowed} with values, as in --set seed=0:10.")
         for part in values.split(","):
             found.setdefault(name, set()).update(_read_values(name, part.strip()))
     if math.prod(map(len, found.values())) > MAX_RUNS:
@@ -50,7 +50,7 @@ def _read_values(name: str, text: str) -> Sequence[int]:
         edges = values[0], values[-1]
     except (ValueError, TypeError, IndexError) as error:
         advice = "give first:end or first:end:step with the end left out, for example 0:10."
-        raise InputError(f"{name} = {text!r} is not allowed, or empty: {advice}") from error
+        raise InputError(f"{name} = {text!r} is not valid, or empty: {advice}") from error
     for value in edges:
         parse_value(name, str(value))
     return values[: MAX_RUNS + 1]

@@ -72,12 +72,12 @@ class Table:
             How many runs were removed.
 
         Raises:
-            InputError: there is a sweep that shall not go on, or that varies other parameters than these names.
+            InputError: there is a sweep that must not be continued, or that varies other parameters than these names.
         """
         paths = sorted((self.folder.path / RUNS).glob(f"*/{ROW_FILE}"))
         there, reused = f"The output folder {str(self.folder.path)!r} holds a sweep", []
         if paths and not resume:
-            raise InputError(f"{there}: go on with it with --resume, or choose another folder with --output.")
+            raise InputError(f"{there}: resume it with --resume, or choose another folder with --output.")
         for path in paths:
             facts = read_json(path)
             varied = list(facts.get("parameters", names))

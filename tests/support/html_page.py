@@ -1,15 +1,19 @@
-"""What tests want to know of a page of HTML, and a small report whose pages show everything that pages can show."""
+"""What tests want to know of a page of HTML and of results.json, and a small report that shows all that pages can."""
 
+import json
 from html.parser import HTMLParser
 from pathlib import Path
 
+import jsonschema
 import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from digits_tools.lessons import CellTime, select_lessons
+from digits_tools.report import record
 from digits_tools.report.record import LessonRun, Report
 
+SCHEMA = json.loads(Path(record.__file__).with_name("schemas").joinpath("results.schema.json").read_text("utf-8"))
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 FINDING = '5 is < 6 & the "rarest" class'
 LONG = "a line of code that is a good deal longer than any telephone is wide, and than most screens are " * 2
@@ -62,6 +66,11 @@ class Page(HTMLParser):
         return [attrs[attribute] for name, attrs in self.tags if attribute in attrs and tag in (None, name)]
 
 
+def validate(results: dict) -> None:
+    """Check the content of results.json against its schema."""
+    jsonschema.validate(json.loads(json.dumps(results)), SCHEMA)
+
+
 def figure(finding: str = FINDING, width: int = 1) -> list[NotebookNode]:
     """The two outputs of `figures.show`."""
     about = {"image/png": {"alt": finding, "width": width}, "nbval_tolerance": {"axes": ["what it draws"]}}
@@ -73,7 +82,7 @@ def executed_lesson(report: Report, lesson: LessonRun, *cells: NotebookNode) -> 
     """Write an executed notebook into a report's folder, between its two navigation cells."""
     text = "[before](03_build_cnn.ipynb) · [contents](../README.md#lessons)"
     ends = [new_markdown_cell(text, id=f"nav-{place}", metadata={"tags": ["navigation"]}) for place in (1, 2)]
-    path = report.notebook(lesson)
+    path = report.notebook(lesson.lesson)
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(new_notebook(cells=[ends[0], *cells, ends[1]]), path)
     return path
@@ -82,15 +91,12 @@ def executed_lesson(report: Report, lesson: LessonRun, *cells: NotebookNode) -> 
 def small_report(folder: Path, numbers: str = "04-05") -> Report:
     """A report of complete lessons that has no notebooks and pages yet."""
     cells = [CellTime(2, 0.25, "import <this>"), CellTime(5, 61.5, "model.fit()")]
-    lessons = [
-        LessonRun(one.number, one.slug, one.title, "complete", 312.4, cells=cells) for one in select_lessons(numbers)
-    ]
+    lessons = [LessonRun(lesson, "complete", 312.4, cells=cells) for lesson in select_lessons(numbers)]
     lessons[0].reused = True
     used = {"dataset": "embedded", "seed": 3, "epochs": 2, "network": "own"}
     digests = {"train_images": "12" * 32, "all": "ab" * 32}
     dataset = {"name": "embedded", "title": "the embedded digits", "sha256": digests}
-    given = {"dataset": "auto", "seed": 3, "epochs": 2}
-    return Report(folder, given, used, dataset, "This is not MNIST.", lessons)
+    return Report(folder, used, dataset, "This is not MNIST.", lessons)
 
 
 def everything(number: str) -> list[NotebookNode]:

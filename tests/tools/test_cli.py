@@ -131,7 +131,7 @@ def test_a_lesson_that_fails_is_exit_status_1_with_advice_how_to_go_on(folder, f
     assert (result.exit_code, result.stderr) == (1, "Error: Lesson 02 stopped.\n")
     assert str(folder / "my report" / "notebooks" / LESSONS[1].notebook) in result.stdout
     advice = result.stdout.splitlines()[-1]
-    assert advice.startswith("Go on with: digits report ")
+    assert advice.startswith("Resume with: digits report ")
     assert "'my report'" in advice or '"my report"' in advice
     assert advice.endswith(" --resume")
 
@@ -196,7 +196,7 @@ def test_pages_that_cannot_be_written_are_exit_status_1(monkeypatch):
     monkeypatch.setattr(digits_tools.report, "run_report", fail)
     result = digits("report")
     assert (result.exit_code, result.stderr) == (1, "Error: The disk is full.\n")
-    assert "Go on with" in result.stdout
+    assert "Resume with" in result.stdout
 
 
 def test_a_file_that_cannot_be_written_is_one_sentence(monkeypatch):

@@ -30,7 +30,7 @@ def report(tmp_path_factory):
     """A report whose pages show everything that pages can show, in a folder with a blank and an umlaut."""
     report = small_report(tmp_path_factory.mktemp("browser") / "the übung")
     for lesson in report.lessons:
-        executed_lesson(report, lesson, *everything(lesson.number))
+        executed_lesson(report, lesson, *everything(lesson.lesson.number))
     (report.folder / "artifacts").mkdir()
     write_json(report.folder / "artifacts" / "evaluation.json", sample_evaluation())
     report.results = collect_results(report)

@@ -3,9 +3,8 @@
 import json
 import subprocess
 
-import jsonschema
 import pytest
-from html_page import Page
+from html_page import Page, validate
 from report_process import FakeLessons
 from sample_results import HEADLINE, changed, leave, sample_evaluation
 from tiny_lessons import PARAMETERS_05, printed, write_lesson
@@ -15,7 +14,7 @@ from digits_tools import notebook
 from digits_tools.errors import InputError, NotebookError
 from digits_tools.lessons import LESSONS, select_lessons
 from digits_tools.report import record, run_report
-from digits_tools.report.results import EXPECTED, SCHEMA
+from digits_tools.report.results import EXPECTED
 
 GIVEN = {"dataset": "embedded", "seed": 3, "epochs": 2, "batch_size": 64}
 
@@ -35,10 +34,6 @@ def stored(report):
         raise AssertionError(f"{name} is not JSON")
 
     return json.loads((report.folder / "results.json").read_text(encoding="utf-8"), parse_constant=refuse)
-
-
-def validate(results):
-    jsonschema.validate(results, json.loads(SCHEMA.read_text(encoding="utf-8")))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +79,7 @@ def test_results_json_fits_its_schema_and_repeats_the_run(finished):
     assert results["complete"] is True
     assert results["headline"] == HEADLINE
     assert {name: results[name] for name in ("metrics", "network", "confusion_matrix")} == sample_evaluation()
-    assert results["parameters"] == {"given": GIVEN, "used": {**GIVEN, "network": "own"}}
+    assert results["parameters"] == {"used": {**GIVEN, "network": "own"}}
     assert set(results["dataset"]["sha256"]) > {"all", "test_labels"}
     assert [(lesson["number"], lesson["status"]) for lesson in results["lessons"]] == [
         ("04", "complete"),
@@ -152,7 +147,7 @@ def test_what_05_left_before_it_failed_is_no_result(tmp_path):
     write_lesson(tmp_path / "notebooks", "05", leave(sample_evaluation()), "1 / 0", parameters=PARAMETERS_05)
     report, _ = run(tmp_path, "05")
     assert report.results["headline"] is None
-    assert 'network = "shipped"' in report.notebook(report.lessons[0]).read_text(encoding="utf-8").replace("\\", "")
+    assert 'network = "shipped"' in report.notebook(LESSONS[4]).read_text(encoding="utf-8").replace("\\", "")
 
 
 def test_numbers_that_are_none_become_null(tmp_path, fake):
@@ -169,8 +164,8 @@ def test_auto_is_resolved_once_for_all_lessons(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "no cache"))
     write_lesson(tmp_path / "notebooks", "01", "print(dataset)")
     report, text = run(tmp_path, "01", parameters={"dataset": "auto"})
-    assert (report.given["dataset"], report.parameters["dataset"]) == ("auto", "embedded")
-    assert printed(report.notebook(report.lessons[0])) == "embedded\n"
+    assert report.parameters["dataset"] == "embedded"
+    assert printed(report.notebook(LESSONS[0])) == "embedded\n"
     assert "MNIST" in text  # the notice
 
 

@@ -4,7 +4,7 @@ import json
 
 import jsonschema
 import pytest
-from html_page import small_report
+from html_page import SCHEMA, small_report, validate
 from sample_results import HEADLINE, changed, sample_evaluation, sample_results
 
 from digits_tools.errors import InputError
@@ -14,12 +14,10 @@ from digits_tools.report.record import LessonRun
 from digits_tools.report.results import (
     EXPECTED,
     FORMAT,
-    SCHEMA,
     collect_results,
     headline,
     headline_text,
     load_expected,
-    schema_problem,
     write_expected,
 )
 from digits_tools.report.verdict import Row
@@ -35,7 +33,7 @@ def report(tmp_path):
     """A report of lessons 04 and 05 on MNIST, of which lesson 05 has left its evaluation."""
     report = small_report(tmp_path)
     report.dataset.update(name="mnist", title="MNIST")
-    report.given = report.parameters = sample_results()["parameters"]["used"]
+    report.parameters = sample_results()["parameters"]["used"]
     (tmp_path / "artifacts").mkdir()
     write(tmp_path / "artifacts" / "evaluation.json", sample_evaluation())
     return report
@@ -52,16 +50,16 @@ def expectations(report):
 
 def test_results_are_the_evaluation_and_what_the_report_adds(report):
     results = collect_results(report)
-    assert schema_problem(json.loads(json.dumps(results)), "results") is None
+    validate(results)
     assert results | sample_evaluation() == results
     assert results["headline"] == HEADLINE
     assert results["format"] == FORMAT
 
 
 def test_a_report_of_which_nothing_ran_fits_the_schema(report):
-    report.lessons = [LessonRun(lesson.number, lesson.slug, lesson.title) for lesson in LESSONS]
+    report.lessons = [LessonRun(lesson) for lesson in LESSONS]
     results = collect_results(report)
-    assert schema_problem(json.loads(json.dumps(results)), "results") is None
+    validate(results)
     assert results["metrics"] is results["headline"] is None  # what lies there is of an earlier run
 
 
@@ -76,27 +74,24 @@ def test_the_headline_of_four_errors_in_embedded_digits():
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "named"),
+    ("path", "value"),
     [
-        (("metrics", "test_loss", "value"), "low", "$.metrics.test_loss.value"),
-        (("lessons", 0, "status"), "done", "$.lessons[0].status"),
-        (("dataset", "sha256", "all"), "12", "$.dataset.sha256.all"),
-        (("format",), 1, "$.format"),
-        (("machine", "threads"), 0, "$.machine.threads"),
-        (("headline", "test_accuracy"), 99.17, "$.headline.test_accuracy"),
-        (("confusion_matrix", 0), 3, "$.confusion_matrix[0]"),
-        (("note",), "more", "$ (Additional properties"),
+        (("metrics", "test_loss", "value"), "low"),
+        (("lessons", 0, "status"), "done"),
+        (("dataset", "sha256", "all"), "12"),
+        (("headline", "test_accuracy"), 99.17),
+        (("note",), "more"),
     ],
 )
-def test_what_does_not_fit_the_schema_is_named(report, path, value, named):
-    assert named in schema_problem(changed(collect_results(report), value, *path), "results")
+def test_the_schema_refuses_what_does_not_fit(report, path, value):
+    with pytest.raises(jsonschema.ValidationError):
+        validate(changed(collect_results(report), value, *path))
 
 
 def test_the_schema_is_one_and_describes_the_rows_as_they_are():
-    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    jsonschema.Draft202012Validator.check_schema(schema)
-    assert schema["$defs"]["row"]["required"] == list(Row.__dataclass_fields__)
-    assert schema["$defs"]["format"]["const"] == FORMAT
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["$defs"]["row"]["required"] == list(Row.__dataclass_fields__)
+    assert SCHEMA["$defs"]["format"]["const"] == FORMAT
 
 
 # --- Expected results ---
@@ -119,15 +114,12 @@ def without(*path):
         ("[" * 100_000, "is not JSON"),
         ("[1]", "format None"),
         ({**sample_results(), "format": 1}, "format 1, but this version reads 2"),
-        ({**sample_results(), "metrics": None}, r"\$\.metrics"),
-        ({**sample_results(), "metrics": list(range(1000))}, r"\$\.metrics \(.*is not of type 'object'"),
-        (without("network", "layers"), r"\$\.network"),
-        (changed(sample_results(), None, "network", "layers"), r"\$\.network\.layers"),
-        (without("dataset", "sha256", "all"), r"\$\.dataset\.sha256 \('all' is a required property\)"),
-        (without("parameters", "used", "seed"), r"\$\.parameters\.used \('seed' is a required property\)"),
-        (without("metrics", "coverage"), r"\$\.metrics \('coverage' is a required property\)"),
-        (without("metrics", "coverage", "value"), r"\$\.metrics\.coverage \('value' is a required property\)"),
-        (changed(sample_results(), None, "metrics", "coverage", "value"), r"\$\.metrics\.coverage\.value"),
+        ({**sample_results(), "metrics": list(range(1000))}, "metrics.test_accuracy.value"),
+        (without("network", "layers"), "network.layers"),
+        (without("dataset", "sha256", "all"), "dataset.sha256.all"),
+        (without("parameters", "used", "seed"), "parameters.used.seed"),
+        (changed(sample_results(), "99 %", "metrics", "coverage", "value"), "metrics.coverage.value"),
+        (changed(sample_results(), float("nan"), "metrics", "coverage", "value"), "metrics.coverage.value"),
     ],
 )
 def test_a_file_that_cannot_be_compared_with_is_named_with_what_is_wrong(tmp_path, content, match):

@@ -229,7 +229,7 @@ def test_an_interrupted_report_ends_its_kernel_and_says_how_to_go_on(waiting, nu
     assert not kernel.is_running()
     assert err.startswith("Error: Lesson 01 Explore the data stopped in cell 3 (import os, pathlib, time): ")
     assert err.count("\n") == 1
-    command = shlex.split(out.splitlines()[-1].partition("Go on with: ")[2])
+    command = shlex.split(out.splitlines()[-1].partition("Resume with: ")[2])
     assert command[:2] == ["digits", "report"] and {"--resume", "--epochs"} <= set(command)
     assert "This report is not complete." in Page(waiting / "report" / "index.html").text
 

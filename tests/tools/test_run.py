@@ -22,7 +22,7 @@ def run(folder, number, parameters=None, **options):
     return times, destination
 
 
-def test_a_lesson_that_runs(tmp_path, monkeypatch):
+def test_a_lesson_that_runs(tmp_path, monkeypatch, capfd):
     source = write_lesson(
         tmp_path / "notebooks",
         "02",
@@ -58,6 +58,7 @@ def test_a_lesson_that_runs(tmp_path, monkeypatch):
     assert str(tmp_path / "notebooks") not in text  # papermill's record of paths is gone
     assert '"papermill"' not in text and "network" not in text
     assert '"epochs = 3\\n"' in text
+    assert capfd.readouterr().err == ""  # not even the kernel's warning that it is not encrypted
 
 
 def test_figures_are_described_and_the_readers_own_ipython_is_left_out(tmp_path, monkeypatch):

@@ -127,9 +127,9 @@ def test_settings(texts, values):
     ("texts", "keyword"),
     [
         ([], "--set seed=0:10"),
-        (["seed"], "'seed' is not allowed"),
-        (["sead=1"], "'sead=1' is not allowed: give epochs, batch_size or seed"),
-        (["network=own"], "'network=own' is not allowed"),
+        (["seed"], "'seed' is not valid"),
+        (["sead=1"], "'sead=1' is not valid: give epochs, batch_size or seed"),
+        (["network=own"], "'network=own' is not valid"),
         (["epochs=0"], "epochs = '0'"),
         (["epochs=1:2000"], "epochs = '1999'"),
         (["seed=-1:2"], "seed = '-1'"),
