@@ -198,7 +198,8 @@ def check_mnist(download: bool = False) -> Check:
     warned = "".join(f"; {warning.message}" for warning in caught)  # names a damaged file
     if not problem:
         return Check("Data", "MNIST", f"its digests match; found in {found}{warned}")
-    value = f"not found (looked in {f'DIGITS_DATA_DIR, {chosen}' if chosen else 'Keras cache'}{warned})"
+    place = f"DIGITS_DATA_DIR, {chosen}" if chosen else "Keras's cache"
+    value = f"not found (looked in {place}{warned})"
     if not isinstance(problem, MnistUnavailable) or download or chosen:  # explicitly requested, so fatal
         return Check("Data", "MNIST", value, STOP, str(problem))
     advice = "Lesson 01 downloads it, as does digits doctor --download; until then the embedded digits take its place."

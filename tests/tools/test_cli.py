@@ -113,13 +113,10 @@ def test_a_report_says_where_it_is_and_runs_the_whole_series(folder, fake):
     assert (result.exit_code, result.stderr) == (0, ""), result.output
     assert fake.ran == [lesson.number for lesson in LESSONS]
     assert "99.17 %" in result.stdout
-    assert result.stdout.splitlines()[-1] == f"Report: {folder / 'report' / 'index.html'}"
-
-
-def test_quiet_prints_the_place_of_the_report_only(folder, fake):
-    result = report("-q")
-    assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == f"Report: {folder / 'report' / 'index.html'}\n"
+    place = f"Report: {folder / 'report' / 'index.html'}"
+    assert result.stdout.splitlines()[-1] == place
+    result = report("-q", "--epochs", "2")
+    assert (result.exit_code, result.stderr, result.stdout) == (0, "", f"{place}\n")
 
 
 def test_a_lesson_that_fails_is_exit_status_1_with_advice_how_to_go_on(folder, fake):
@@ -180,34 +177,23 @@ def test_the_whole_series_on_the_embedded_digits(tmp_path):
     assert 0.95 <= headline["test_accuracy"] < headline["high"] <= 1
 
 
-def test_an_interruption_is_one_sentence(folder, monkeypatch):
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("digits_helpers.data.load_digits", interrupt)
-    result = report()
-    assert (result.exit_code, result.stderr) == (130, "Error: The command was interrupted.\n")
-
-
-def test_pages_that_cannot_be_written_are_exit_status_1(monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (KeyboardInterrupt(), 130, "was interrupted"),
+        (WriteError("The disk is full."), 1, "The disk is full."),
+        (OSError(28, "No space left on device", "somewhere"), 1, "(somewhere): No space left"),
+    ],
+)
+def test_what_ends_a_command_is_one_sentence(monkeypatch, error, status, words):
     def fail(**_):
-        raise WriteError("The disk is full.")
+        raise error
 
     monkeypatch.setattr(digits_tools.report, "run_report", fail)
     result = digits("report")
-    assert (result.exit_code, result.stderr) == (1, "Error: The disk is full.\n")
-    assert "Resume with" in result.stdout
-
-
-def test_a_file_that_cannot_be_written_is_one_sentence(monkeypatch):
-    def fail(**_):
-        raise OSError(28, "No space left on device", "somewhere")
-
-    monkeypatch.setattr(navigation, "update_navigation", fail)
-    result = digits("navigation")
-    assert result.exit_code == 1
-    assert "somewhere" in result.stderr and "No space left" in result.stderr
-    assert result.stderr.count("\n") == 1
+    assert result.exit_code == status
+    assert result.stderr.startswith("Error: ") and words in result.stderr and result.stderr.count("\n") == 1
+    assert ("Resume with" in result.stdout) == isinstance(error, WriteError)
 
 
 # --- The other commands ---

@@ -37,7 +37,9 @@ def test_formulas_in_a_line():
     assert html("is $a < b$?") == (
         '<p>is <math display="inline"><mrow><mi>a</mi><mo>&#x0003C;</mo><mi>b</mi></mrow></math>?</p>\n'
     )
-    assert html("# Of $x$").startswith('<h1 id="Of-x">Of <math display="inline">')
+    heading = html("# Of $x$")
+    assert heading.startswith('<h1 id="Of-x">Of <math display="inline">')
+    assert 'aria-label="Link to this section"' in heading
 
 
 AMOUNTS = ["from $5 to $10", "$5–$10", "US$5 or A$6", "about $ 7$", r"\$5 and \$6"]
@@ -54,14 +56,7 @@ def test_a_formula_that_cannot_be_converted_stays_readable():
     assert html(r"So $\unheard{x} < 1$.") == "<p>So $\\unheard{x} &lt; 1$.</p>\n"
     assert "$$a_$$" in html("$$a_$$")
     assert r"\begin{align}\unheard\end{align}" in html(r"\begin{align}\unheard\end{align}")
-
-
-def test_formulas_of_several_lines():
     assert html("\\begin{align*}\na &= b \\\\\nc &= d\n\\end{align*}").count("<mtr>") == 2
-
-
-def test_the_link_beside_a_heading_has_a_name():
-    assert 'aria-label="Link to this section"' in html("## Set up")
 
 
 def test_tables_and_examples_scroll_and_can_be_focused():
@@ -70,8 +65,7 @@ def test_tables_and_examples_scroll_and_can_be_focused():
     assert html("```python\nx\n```").startswith('<div class="scroll"><div class="highlight">')
     assert 'tabindex="0"' in html(f"```python\n{'x' * 33}\n```")
 
-
-def test_a_box_is_focusable_only_when_it_can_scroll():
+    # a box is focusable only when it can scroll
     assert scroll_box("x", "Code 1", False) == '<div class="scroll">x</div>\n'
     assert ' role="group" tabindex="0" aria-label="A &quot;b&quot;">x</div>' in scroll_box("x", 'A "b"')
     assert not is_wide("x" * 32 + "\n" + "y" * 32)
@@ -80,15 +74,8 @@ def test_a_box_is_focusable_only_when_it_can_scroll():
 
 def test_figure_and_caption_become_one():
     other = new_output("display_data", {"text/markdown": "*another remark*"})
-    notebook = new_notebook(cells=[new_code_cell("1", outputs=[*figure(), other]), new_code_cell("2")])
-    outputs = join_captions(notebook).cells[0].outputs
-    assert len(outputs) == 2
-    assert outputs[0].metadata.caption == FINDING
-    assert outputs[1] == other
-
-
-def test_a_figure_without_that_caption_gets_none():
-    other = new_output("display_data", {"text/markdown": "*another remark*"})
-    outputs = join_captions(new_notebook(cells=[new_code_cell("1", outputs=[figure()[0], other])])).cells[0].outputs
-    assert len(outputs) == 2
-    assert "caption" not in outputs[0].metadata
+    cells = [new_code_cell("1", outputs=[*figure(), other]), new_code_cell("2", outputs=[figure()[0], other])]
+    first, second, *_ = (cell.outputs for cell in join_captions(new_notebook(cells=cells)).cells)
+    assert first[0].metadata.caption == FINDING
+    assert first[1:] == second[1:] == [other]
+    assert "caption" not in second[0].metadata

@@ -42,9 +42,33 @@ def test_a_missing_notebook_is_named(tmp_path):
 
 
 def test_importing_starts_nothing_heavy():
-    modules = ["parameters", "lessons", "notebook", "folders", "machine", "run", "report", "sweep", "maintain", "cli"]
-    heavy = ["tensorflow", "keras", "matplotlib", "sklearn", "papermill", "nbconvert", "nbformat", "jsonschema", "dask"]
+    modules = [
+        "parameters",
+        "lessons",
+        "notebook",
+        "folders",
+        "machine",
+        "run",
+        "report",
+        "maintain",
+        "cli",
+        "sweep.cluster",
+        "sweep.task",
+    ]
+    heavy = [
+        "tensorflow",
+        "keras",
+        "matplotlib",
+        "sklearn",
+        "papermill",
+        "nbconvert",
+        "nbformat",
+        "jsonschema",
+        "dask",
+        "distributed",
+    ]
     imports = ", ".join(f"digits_tools.{module}" for module in modules)
-    code = f"import sys, {imports}; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, digits_tools.cli; assert 'numpy' not in sys.modules  # for digits --help\nimport {imports}\n"
+    code += f"print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,14 +1,12 @@
 """The parameters of the lessons: what is allowed is passed on, everything else is refused with one clear sentence."""
 
-import click
 import pytest
-from click.testing import CliRunner
 
 from digits_helpers.data import DATASETS
 from digits_tools.errors import InputError
 from digits_tools.lessons import LESSONS, NOTEBOOKS, notebook_path
 from digits_tools.notebook import declared_parameters, read_notebook
-from digits_tools.parameters import PARAMETERS, option, parse_value
+from digits_tools.parameters import PARAMETERS, parse_value
 
 
 @pytest.mark.parametrize(
@@ -45,18 +43,6 @@ def test_what_is_not_allowed_is_named_with_an_example(name, text):
 
 def test_the_data_sets_are_those_that_can_be_loaded():
     assert tuple(PARAMETERS["dataset"].type.choices) == DATASETS
-
-
-def test_an_option_has_default_type_and_help_of_the_table():
-    @click.command()
-    @option("batch_size")
-    def command(batch_size):
-        click.echo(repr(batch_size))
-
-    assert CliRunner().invoke(command, []).output == "128\n"
-    assert CliRunner().invoke(command, ["--batch-size", "7"]).output == "7\n"
-    assert CliRunner().invoke(command, ["--batch-size", "0"]).exit_code == 2
-    assert "how many images" in CliRunner().invoke(command, ["--help"]).output.lower()
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.number)

@@ -1,7 +1,6 @@
 """The report as a whole: what lies in its folder, what it says when a lesson stops, and what it refuses to begin."""
 
 import json
-import subprocess
 
 import pytest
 from html_page import Page, validate
@@ -48,7 +47,7 @@ def finished(tmp_path_factory):
 
 
 def test_everything_is_there_and_nothing_else(finished):
-    report, _ = finished
+    report, text = finished
     assert report.complete
     assert report.failure is report.partial_notebook is None
     names = {path.relative_to(report.folder).as_posix() for path in report.folder.rglob("*") if path.is_file()}
@@ -56,16 +55,9 @@ def test_everything_is_there_and_nothing_else(finished):
     pages = {"index.html", "results.json", "04_train.html", "05_evaluate.html"}
     left = {"artifacts/network", "artifacts/evaluation.json"}
     assert names == hidden | pages | left | {"notebooks/04_train.ipynb", "notebooks/05_evaluate.ipynb"}
-
-
-def test_lessons_receive_parameters_and_05_judges_the_network_of_this_report(finished):
-    report, _ = finished
+    # Lessons receive parameters, and 05 judges the network of this report
     assert printed(report.folder / "notebooks" / "04_train.ipynb") == "2 3\n"
     assert printed(report.folder / "notebooks" / "05_evaluate.ipynb") == "embedded own ['network']\n"
-
-
-def test_one_line_says_which_data_these_are_and_each_lesson_has_a_line(finished):
-    _, text = finished
     data, *lessons = text.splitlines()
     assert "embedded" in data and "360 test images" in data
     assert [line.partition(": complete")[0] for line in lessons] == [f"Lesson {lesson.name}" for lesson in LESSONS[3:]]
@@ -106,15 +98,6 @@ def test_the_commit_is_that_of_the_start(tmp_path, monkeypatch, fake):
     ended = tmp_path / "my report" / "artifacts" / "05.txt"
     monkeypatch.setattr(record, "git_facts", lambda: {"commit": 40 * ("b" if ended.exists() else "a"), "dirty": False})
     assert run(tmp_path, "05")[0].results["git"]["commit"] == 40 * "a"
-
-
-def test_git_runs_once_in_a_report(tmp_path, monkeypatch, fake):
-    commands, original = [], subprocess.run
-    monkeypatch.setattr(
-        subprocess, "run", lambda *words, **options: commands.append(words) or original(*words, **options)
-    )
-    assert run(tmp_path, "05")[0].complete
-    assert len(commands) <= 1
 
 
 def test_a_lesson_that_fails_ends_the_run_and_the_pages_say_so(tmp_path):

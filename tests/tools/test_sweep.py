@@ -1,20 +1,17 @@
 """Many runs: what may be varied, the table, resuming, and failures. The workers are threads of this process."""
 
-import csv
-import io
 import json
-import subprocess
-import sys
 from concurrent.futures import CancelledError
 
 import numpy as np
 import pytest
+from sweeps import results, sweep
 from tiny_lessons import PARAMETERS_05, printed, write_lesson
 
 import digits_tools.sweep
 from digits_tools.errors import InputError
-from digits_tools.lessons import Interrupted, LessonError, select_lessons
-from digits_tools.sweep import Row, Table, cluster, describe, run_sweep, spread_lines, task
+from digits_tools.lessons import Interrupted, LessonError
+from digits_tools.sweep import Row, Table, cluster, describe, spread_lines, task
 from digits_tools.sweep.cluster import ClusterError
 from digits_tools.sweep.settings import read_settings
 from digits_tools.sweep.task import basis_of_results, read_metrics
@@ -84,18 +81,6 @@ def runs(monkeypatch):
     return FakeRuns(monkeypatch)
 
 
-def sweep(folder, *settings, lessons="04", output="sweep", said=None, **options):
-    options = {"dataset": "embedded", "echo": [].append if said is None else said.append, **options}
-    return run_sweep(settings, select_lessons(lessons), folder / output, folder / "notebooks", **options)
-
-
-def results(table):
-    """The columns of the table that do not tell about times and workers."""
-    rows = list(csv.reader(io.StringIO(table.csv_path.read_text(encoding="utf-8"))))
-    assert rows[0][-2:] == ["seconds", "worker"]
-    return [row[:-2] for row in rows]
-
-
 def computed(*seeds):
     """What the table of fake runs must hold."""
     rows = [[str(seed), "complete", repr(np.random.default_rng(seed).random()), ""] for seed in seeds]
@@ -155,11 +140,15 @@ def test_settings_that_are_refused(texts, keyword):
         ("epochs=1", {"lessons": "05"}, "epochs is not a parameter of lessons = 05"),
         ("seed=1", {"output": "taken"}, "is a file"),
         ("seed=1", {"scheduler": "nowhere://x"}, "nowhere://x"),
+        ("seed=1", {"output": "other"}, "thesis.txt"),
+        ("seed=1", {"output": "busy"}, "already running"),
     ],
 )
 def test_what_else_is_refused_before_anything_runs(lessons, runs, settings, options, keyword):
     (lessons / "taken").write_text("mine", encoding="utf-8")
-    with pytest.raises(InputError, match=keyword):
+    (lessons / "other").mkdir()
+    (lessons / "other" / "thesis.txt").touch()
+    with Table(lessons / "busy", "embedded", "").folder.locked(), pytest.raises(InputError, match=keyword):
         sweep(lessons, settings, **options)
     assert not runs.seeds
 
@@ -205,11 +194,8 @@ def test_runs_that_failed_are_damaged_or_made_from_other_inputs_go(tmp_path):
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["seed-2"]
     assert Table(tmp_path, "embedded", "others").open(["seed"], resume=True) == 1
     assert list((tmp_path / "runs").iterdir()) == []
-
-
-def test_what_a_killed_sweep_left_without_a_row_goes(tmp_path):
     filled_table(tmp_path, (1,))
-    (tmp_path / "runs" / "seed-1" / "run.json").unlink()
+    (tmp_path / "runs" / "seed-1" / "run.json").unlink()  # as a killed sweep leaves it
     assert filled_table(tmp_path, (2,)).rows
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["seed-2"]
 
@@ -223,20 +209,6 @@ def test_a_finished_sweep_is_not_thrown_away(tmp_path):
         again.open(["epochs", "seed"], resume=True)
     again.open(["seed"], resume=True)
     assert again.rows == before
-
-
-def test_a_folder_with_something_else_is_left_alone(tmp_path, lessons, runs):
-    filled_table(lessons / "sweep")
-    (lessons / "sweep" / "thesis.txt").touch()
-    with pytest.raises(InputError, match="thesis.txt"):
-        sweep(lessons, "seed=0", resume=True)
-    assert not runs.seeds
-
-
-def test_two_sweeps_do_not_write_into_one_folder(lessons, runs):
-    with Table(lessons / "sweep", "embedded", "").folder.locked(), pytest.raises(InputError, match="already running"):
-        sweep(lessons, "seed=0")
-    assert not runs.seeds
 
 
 # --- Small parts ---
@@ -281,24 +253,6 @@ def test_how_a_run_can_end_without_a_result():
     row, notebooks = cluster._result(FakeFuture("error", OSError(28, "No space left on device")), given)
     assert (row.name, notebooks) == ("seed-1", {})
     assert "No space left on device" in row.error
-
-
-@pytest.mark.parametrize("module", ["", ".cluster", ".task", ".table"])
-def test_importing_starts_nothing_heavy(module):
-    heavy = [
-        "tensorflow",
-        "keras",
-        "matplotlib",
-        "sklearn",
-        "papermill",
-        "nbconvert",
-        "nbformat",
-        "distributed",
-        "dask",
-    ]
-    code = f"import sys, digits_tools.sweep{module}; print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 # --- Runs ---

@@ -3,8 +3,6 @@
 The runs use lessons of one cell that compute with NumPy. Schedulers and workers are real processes on this machine.
 """
 
-import csv
-import io
 import json
 import os
 import signal
@@ -16,11 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import psutil
 import pytest
+from sweeps import results, sweep
 from tiny_lessons import write_lesson
 
-from digits_tools.lessons import select_lessons
 from digits_tools.sweep import cluster as cluster_module
-from digits_tools.sweep import run_sweep
 from digits_tools.sweep.cluster import ClusterError
 
 pytestmark = pytest.mark.weekly
@@ -48,18 +45,6 @@ def lessons(tmp_path):
     (folder / "events").mkdir(parents=True)
     write_lesson(folder / "notebooks", "04", TRAIN.format(events=str(folder / "events")))
     return folder
-
-
-def sweep(folder, *settings, output="sweep", said=None, **options):
-    options = {"dataset": "embedded", "echo": [].append if said is None else said.append, **options}
-    return run_sweep(settings, select_lessons("04"), folder / output, folder / "notebooks", **options)
-
-
-def results(table):
-    """The columns of the table that do not tell about times and workers."""
-    rows = list(csv.reader(io.StringIO(table.csv_path.read_text(encoding="utf-8"))))
-    assert rows[0][-2:] == ["seconds", "worker"]
-    return [row[:-2] for row in rows]
 
 
 def computed(*seeds):
@@ -197,6 +182,17 @@ def aside():
         yield executor.submit
 
 
+@pytest.fixture
+def held(lessons, cluster, aside):
+    """A sweep over three seeds on a cluster with one worker, which is in the middle of seed 1; and what it says."""
+    (lessons / "events" / "hold-1").touch()
+    said, address = [], cluster.start_scheduler()
+    cluster.start_worker()
+    running = aside(sweep, lessons, "seed=0:3", scheduler=address, said=said)
+    wait_for(lambda: attempts(lessons, 1), running)
+    return running, said
+
+
 def test_a_killed_worker_and_a_late_one(lessons, cluster, aside):
     (lessons / "events" / "hold-1").touch()
     address = cluster.start_scheduler()
@@ -222,13 +218,8 @@ def test_a_killed_worker_and_a_late_one(lessons, cluster, aside):
     wait_for(lambda: not list(scratch.glob("*/run-*")))  # what the killed run has left is removed by dask
 
 
-def test_a_scheduler_that_comes_back(lessons, cluster, aside):
-    (lessons / "events" / "hold-1").touch()
-    said = []
-    address = cluster.start_scheduler()
-    cluster.start_worker()
-    running = aside(sweep, lessons, "seed=0:3", scheduler=address, said=said)
-    wait_for(lambda: attempts(lessons, 1), running)
+def test_a_scheduler_that_comes_back(lessons, cluster, held):
+    running, said = held
     cluster.scheduler.kill()
     wait_for(lambda: any("connection to the scheduler was lost" in line for line in said), running)
     (kernel,) = attempts(lessons, 1)
@@ -240,19 +231,14 @@ def test_a_scheduler_that_comes_back(lessons, cluster, aside):
     assert [len(attempts(lessons, seed)) for seed in range(3)] == [1, 2, 1]  # what had arrived is not run again
 
 
-def test_a_scheduler_that_stays_away(lessons, cluster, aside, monkeypatch):
+def test_a_scheduler_that_stays_away(lessons, cluster, held, monkeypatch):
     monkeypatch.setattr(cluster_module, "RETURN_TIMEOUT", 1.0)
-    (lessons / "events" / "hold-1").touch()
-    address = cluster.start_scheduler()
-    cluster.start_worker()
-    running = aside(sweep, lessons, "seed=0:2", scheduler=address)
-    wait_for(lambda: attempts(lessons, 1), running)
     cluster.scheduler.kill()
     with pytest.raises(ClusterError, match="No scheduler has answered .* --resume"):
-        running.result()
+        held[0].result()
     (lessons / "events" / "hold-1").unlink()
-    table = sweep(lessons, "seed=0:2", resume=True, workers=1)
-    assert results(table) == computed(0, 1)
+    table = sweep(lessons, "seed=0:3", resume=True, workers=1)
+    assert results(table) == computed(0, 1, 2)
     assert len(attempts(lessons, 0)) == 1
 
 
