@@ -80,22 +80,16 @@ def test_bad_input_is_one_sentence_and_exit_status_2(folder, option, value, word
     assert (folder / "taken").read_text(encoding="utf-8") == "mine"
 
 
-@pytest.mark.parametrize("arguments", [["reprot"], ["verify", "one.ipynb"], ["doctor", "--xml"]])
-def test_a_mistyped_command_is_one_sentence(arguments):
-    result = digits(*arguments)
-    assert result.exit_code == 2
-    assert result.stderr.startswith("Error: ")
-    assert result.stderr.count("\n") == 1
-
-
-def test_mnist_that_is_nowhere_is_one_sentence(folder, monkeypatch):
-    monkeypatch.setenv("DIGITS_OFFLINE", "1")
+@pytest.mark.parametrize(
+    "arguments", [["reprot"], ["verify", "one.ipynb"], ["doctor", "--xml"], ["report", "--dataset", "mnist"]]
+)
+def test_what_cannot_be_done_is_one_sentence(folder, monkeypatch, arguments):
+    monkeypatch.setenv("DIGITS_OFFLINE", "1")  # and MNIST is nowhere
     monkeypatch.delenv("DIGITS_DATA_DIR", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(folder / "no cache"))
-    result = report("--dataset", "mnist")
+    result = digits(*arguments)
     assert result.exit_code == 2
-    assert result.stderr.startswith("Error: MNIST ")
-    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("Error: ") and result.stderr.count("\n") == 1
     assert not (folder / "report").exists()
 
 
@@ -220,23 +214,16 @@ def test_expected_results_are_written(monkeypatch, folder):
     assert digits("expect", folder).exit_code == 2  # there is no report
 
 
-def test_navigation_check(monkeypatch):
+def test_navigation_and_refresh_list_what_changed(monkeypatch):
+    monkeypatch.setattr(refresh, "refresh", lambda lessons, notebooks, echo: [lesson.notebook for lesson in lessons])
+    result = digits("refresh", "--lessons", "01")
+    assert (result.exit_code, result.stdout) == (0, f"Changed: {LESSONS[0].notebook}\n")
     changed = [PROJECT / "README.md"]
     monkeypatch.setattr(navigation, "update_navigation", lambda check: changed if check else [])
     result = digits("navigation", "--check")
     assert result.exit_code == 1
     assert "README.md" in result.stdout
     assert digits("navigation").exit_code == 0
-
-
-def test_refresh_lists_what_changed(monkeypatch):
-    def fake_refresh(lessons, notebooks, echo):
-        assert [lesson.number for lesson in lessons] == ["01", "02"]
-        return [LESSONS[0].notebook]
-
-    monkeypatch.setattr(refresh, "refresh", fake_refresh)
-    result = digits("refresh", "--lessons", "01-02")
-    assert (result.exit_code, result.stdout) == (0, f"Changed: {LESSONS[0].notebook}\n")
 
 
 def test_verify_compares_two_notebooks(folder):

@@ -73,18 +73,13 @@ def test_packages_that_show_in_no_output_are_counted(tmp_path, installed):
     (tmp_path / "requirements.txt").write_text(pins, encoding="utf-8")
     installed.update({f"package-{number}": "1.0" for number in range(8)})
     assert by_name(doctor.check_packages(tmp_path))["others"].value == "all 8 as in the lock"
-    installed.update({"package-1": "2.0", "package-7": None})
+    assert by_name(doctor.check_packages(tmp_path / "without"))["lock"].status == NOTE
+    installed.update({"package-1": "2.0", "package-7": None, "pooch": None})  # lessons need the last
+    assert by_name(doctor.check_packages(tmp_path))["pooch"].status == STOP
     check = by_name(doctor.check_packages(tmp_path))["others"]
     assert check.status == NOTE
     assert "2 of 8" in check.value
     assert "package-1, package-7" in check.value
-
-
-def test_a_missing_package_that_lessons_need_stops(tmp_path, installed):
-    installed["pooch"] = None
-    checks = by_name(doctor.check_packages(tmp_path))
-    assert checks["pooch"].status == STOP
-    assert checks["lock"].status == NOTE  # this project has none
 
 
 @pytest.mark.parametrize(
